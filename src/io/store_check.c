@@ -578,9 +578,9 @@ static int check_size(struct check *check)
 
 static int check_all(struct check *check, struct store_checked *ret_checked)
 {
-    struct store_commit commit;
+    struct store_commit commit = {0};
     struct meta metas[2];
-    unsigned newest;
+    unsigned newest = 0;
     int r = check_size(check);
 
     if (r < 0)
