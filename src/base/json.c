@@ -142,9 +142,10 @@ static const char *scan_word(struct scan *s, const char *at, struct nx_bytes wor
 {
     for (size_t i = 0; i < word.len; i++, at++) {
         if (at == s->end)
-            return fault(s, at, "the text ends inside a literal");
+            return fault(s, at, "the text ends inside a word");
         if (*at != word.ptr[i])
-            return fault(s, at, "unknown literal (allowed: null, true, false)");
+            return fault(
+                    s, at, "unknown word (allowed: null, true, false; text takes double quotes)");
     }
     return at;
 }
@@ -167,14 +168,14 @@ static const char *fault_no_value(struct scan *s, const char *at)
         return fault(s, at, "JSON has no comments");
     case '+':
     case '.':
-    case 'N':
-    case 'I':
         return fault(s, at, "a number begins with a digit or a minus sign");
     case '\xef':
         if (s->end - at >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0)
             return fault(s, at, "byte order mark (JSON has none)");
         break;
     }
+    if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z'))
+        return fault(s, at, "unknown word (allowed: null, true, false; text takes double quotes)");
     return fault(s, at, "a value is missing");
 }
 
@@ -183,6 +184,8 @@ static const char *scan_name(struct scan *s, const char *at)
 {
     if (at == s->end)
         return fault(s, at, "the text ends inside an object");
+    if (*at == '}')
+        return fault(s, at, "a comma follows the last member");
     if (*at != '"')
         return fault(s, at, "a member's name must be a string in double quotes");
     at = scan_string(s, at);
