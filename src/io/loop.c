@@ -2,6 +2,7 @@
 #include "io/loop.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -183,6 +184,15 @@ int nx_tcp_send(struct nx_tcp *tcp, struct nx_bytes bytes)
     return 0;
 }
 
+void nx_tcp_shutdown(struct nx_tcp *tcp)
+{
+    uv_os_fd_t fd;
+
+    if (!uv_is_closing((uv_handle_t *)&tcp->handle) &&
+            uv_fileno((uv_handle_t *)&tcp->handle, &fd) == 0)
+        (void)shutdown(fd, SHUT_WR);
+}
+
 static void on_uv_wake(uv_async_t *async)
 {
     struct nx_loop *loop = async->data;
@@ -337,4 +347,18 @@ void nx_loop_stop(struct nx_loop *loop)
 void nx_loop_wake(struct nx_loop *loop)
 {
     (void)uv_async_send(&loop->wake);
+}
+
+size_t nx_loop_raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return (size_t)limit.rlim_cur;
 }

@@ -47,6 +47,8 @@ NX_MUST_USE int nx_loop_catch_signals(struct nx_loop *loop);
 /* Runs until nx_loop_stop. */
 void nx_loop_run(struct nx_loop *loop);
 void nx_loop_stop(struct nx_loop *loop);
+/* As many open files as this process may have; returns how many that is. */
+size_t nx_loop_raise_file_limit(void);
 /* From any thread. */
 void nx_loop_wake(struct nx_loop *loop);
 
@@ -56,6 +58,8 @@ NX_MUST_USE int nx_tcp_send(struct nx_tcp *tcp, struct nx_bytes bytes);
 bool nx_tcp_sending(const struct nx_tcp *tcp);
 void nx_tcp_read_pause(struct nx_tcp *tcp);
 void nx_tcp_read_resume(struct nx_tcp *tcp);
+/* Sends no more; still reads. Call it when nothing is being sent. */
+void nx_tcp_shutdown(struct nx_tcp *tcp);
 /* on_closed follows, not before this returns. May be called twice. */
 void nx_tcp_close(struct nx_tcp *tcp);
 
