@@ -36,9 +36,8 @@ struct nx_exit_text {
 };
 extern const struct nx_exit_text nx_exit_texts[4];
 
-/* A manual page in roff (man.c), a shell's completion script (completion.c). */
+/* A manual page in roff. */
 void nx_man_print(FILE *to, const struct nx_verb *verb, const char *path);
-void nx_completion_print(FILE *to, const char *shell);
 
 /* The helper program that runs a verb. Does not return but on failure. */
 int nx_helper_run(const struct nx_verb *verb, int argc, char **argv);

@@ -172,8 +172,6 @@ static const struct nx_verb *verb_below(
 {
     for (int i = 0; i < argc; i++) {
         const struct nx_verb *verb = nx_verb_find(config, argv[i]);
-        if (strcmp(argv[i], "--") == 0)
-            return NULL;
         if (i > 0 && strcmp(argv[i - 1], "--config") == 0)
             continue;
         if (verb) {

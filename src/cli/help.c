@@ -117,7 +117,7 @@ void nx_help_print(FILE *to, const struct nx_verb *verb, const char *path)
     fprintf(to, "%s: ", path);
     nx_help_wrap(to, verb->summary, strlen(path) + 2, 2);
     fprintf(to, "\nusage: %s%s%s%s\n", path, takes ? " " : "", takes ? verb->arguments : "",
-            verb->option_count ? " [OPTIONS]" : "");
+            " [OPTIONS]");
     if (verb->verb_count && verb != &nx_verb_root)
         fprintf(to, "       %s VERB ...\n", path);
     if (verb->description) {
@@ -128,11 +128,10 @@ void nx_help_print(FILE *to, const struct nx_verb *verb, const char *path)
         heading(to, "Verbs");
         verbs(to, verb);
     }
-    if (verb->option_count) {
-        heading(to, "Options");
-        for (size_t i = 0; i < verb->option_count; i++)
-            option(to, &verb->options[i]);
-    }
+    heading(to, "Options");
+    for (size_t i = 0; i < verb->option_count; i++)
+        option(to, &verb->options[i]);
+    fputs("  --help\n      print this\n", to);
     if (verb->verb_count)
         fprintf(to, "\n%s VERB --help tells more about a verb.\n", path);
     if (verb == &nx_verb_root)
