@@ -171,11 +171,14 @@ static int read_value(const struct reader *reader, const char *name, struct nx_s
     char text[VALUE_MAX], fault[NX_FAULT_TEXT_MAX];
     int r;
 
-    if (!value_text(reader, setting->option, value, text))
+    if (!value_text(reader, setting->option, value, text)) {
+        bool string =
+                value->kind == NX_JSON_STRING && (setting->option->kind == NX_OPTION_TEXT ||
+                                                         setting->option->kind == NX_OPTION_BYTES);
         return fault_at(reader, offset_of(reader, value), "%s.%s: %s is wanted here, this is %s",
                 verb, name, wanted_kind(setting->option),
-                value->kind == NX_JSON_STRING ? "a string that is too long or holds a NUL"
-                                              : kind_name(value->kind));
+                string ? "one that is too long or holds a NUL" : kind_name(value->kind));
+    }
     if (!nx_option_check(setting->option, text, fault))
         return fault_at(reader, offset_of(reader, value), "%s.%s: %.300s", verb, name, fault);
     r = nx_settings_replace(reader->settings, setting, text);
