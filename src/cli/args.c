@@ -12,14 +12,14 @@
 
 #define WORD_MAX 48 /* longer words are near to nothing */
 
-const char *nx_quote(const char *text, char ret_quoted[NX_QUOTE_MAX])
+const char *nx_quote_cut(const char *text, char *ret_quoted, size_t size)
 {
-    size_t len = strnlen(text, NX_QUOTE_MAX);
-    bool cut = len > NX_QUOTE_MAX - 4;
+    size_t len = strnlen(text, size);
+    bool cut = len > size - 4;
     bool utf8;
 
     if (cut) {
-        len = NX_QUOTE_MAX - 4;
+        len = size - 4;
         while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
             len--;
     }
@@ -27,18 +27,21 @@ const char *nx_quote(const char *text, char ret_quoted[NX_QUOTE_MAX])
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         /* U+0080 to U+009F are controls too: C2 80 to C2 9F. */
-        bool c1 = c == 0xC2 && (unsigned char)text[i + 1] < 0xA0;
+        bool c1 = utf8 && c == 0xC2 && (unsigned char)text[i + 1] < 0xA0;
         bool plain = c >= 0x20 && c != 0x7F && (c < 0x80 || (utf8 && !c1));
-        ret_quoted[i] = '?';
-        if (plain)
-            ret_quoted[i] = (char)c;
-        else if (utf8 && c1)
+        ret_quoted[i] = plain ? (char)c : '?';
+        if (c1)
             ret_quoted[++i] = '?';
     }
-    memcpy(ret_quoted + len, "...", 4);
+    memcpy(ret_quoted + len, "...", cut ? 4 : 0);
     if (!cut)
         ret_quoted[len] = '\0';
     return ret_quoted;
+}
+
+const char *nx_quote(const char *text, char ret_quoted[NX_QUOTE_MAX])
+{
+    return nx_quote_cut(text, ret_quoted, NX_QUOTE_MAX);
 }
 
 /* Optimal string alignment: insertions, deletions, changes and swaps of neighbours. */
@@ -75,8 +78,8 @@ void nx_nearest_init(struct nx_nearest *nearest, const char *word)
 
     nearest->word = len > WORD_MAX || len == 0 ? NULL : word;
     nearest->best = NULL;
-    /* One past what still counts as near: 1 change in 3 letters, 2 in 7, 3 in more. */
-    nearest->distance = len <= 1 ? 0 : len <= 3 ? 2 : len <= 7 ? 3 : 4;
+    /* One past what still counts as near: 1 change in 4 letters, 2 in 8, 3 in more. */
+    nearest->distance = len <= 1 ? 0 : len <= 4 ? 2 : len <= 8 ? 3 : 4;
 }
 
 void nx_nearest_offer(struct nx_nearest *nearest, const char *known)

@@ -70,6 +70,8 @@ void nx_nearest_offer(struct nx_nearest *nearest, const char *known);
 /* Copies text for a message: cut when long, controls and bytes that are no UTF-8 as '?'. */
 #define NX_QUOTE_MAX 128
 const char *nx_quote(const char *text, char ret_quoted[NX_QUOTE_MAX]);
+/* The same with room of another size (at least 8 bytes). */
+const char *nx_quote_cut(const char *text, char *ret_quoted, size_t size);
 
 /* The known word nearest to a mistyped one, NULL when none is near (edit distance). */
 const struct nx_verb *nx_verb_nearest(const struct nx_verb *parent, const char *word);
@@ -83,6 +85,8 @@ int nx_verb_unknown(const struct nx_verb *parent, const char *path, const char *
 /* Prints `nexus help …` of a verb; path is "nexus session create". Colour only when `to` is a
  * terminal and NO_COLOR is unset. */
 void nx_help_print(FILE *to, const struct nx_verb *verb, const char *path);
+/* The columns a text takes: its UTF-8 characters. */
+size_t nx_help_width(const char *text, size_t len);
 /* Prints words, broken into lines of 80 columns; `column` is where the cursor is, lines begin at
  * `indent`. A line break in the text is kept. */
 void nx_help_wrap(FILE *to, const char *text, size_t column, size_t indent);

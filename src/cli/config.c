@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 
 #define OUTPUT_MAX (1024 * 1024)
+#define VALUE_MAX  8192
 
 static const char *source_name(enum nx_setting_source source)
 {
@@ -22,34 +23,46 @@ static const char *source_name(enum nx_setting_source source)
     return "default";
 }
 
+/* Prints text and blanks up to a width in columns: %-*s counts bytes. */
+static void cell(const char *text, size_t width)
+{
+    size_t columns = nx_help_width(text, strlen(text));
+
+    fputs(text, stdout);
+    for (; columns < width + 2; columns++)
+        putchar(' ');
+}
+
 static void print_text(struct nx_settings *settings)
 {
     const struct nx_verb *verb = settings->verb;
     const char *bold = nx_color(stdout) ? "\033[1m" : "", *plain = *bold ? "\033[0m" : "";
-    size_t widest = 7, widest_value = 5;
-    char quoted[NX_QUOTE_MAX], origin[NX_FAULT_TEXT_MAX];
+    char name[NX_QUOTE_MAX], value[VALUE_MAX], origin[NX_FAULT_TEXT_MAX];
+    size_t widest[2] = {7, 5};
 
-    for (size_t i = 0; i < verb->option_count; i++) {
-        const struct nx_setting *setting = &settings->items[i];
-        size_t name = strlen(verb->name) + 1 + strlen(setting->option->name);
-        size_t value = setting->value ? strlen(nx_quote(setting->value, quoted)) : 1;
-        if (!nx_setting_is(setting->option))
-            continue;
-        if (name > widest)
-            widest = name;
-        if (value > widest_value && value <= 40)
-            widest_value = value;
-    }
-    printf("%s%-*s  %-*s  %s%s\n", bold, (int)widest, "SETTING", (int)widest_value, "VALUE", "FROM",
-            plain);
-    for (size_t i = 0; i < verb->option_count; i++) {
-        const struct nx_setting *setting = &settings->items[i];
-        if (!nx_setting_is(setting->option))
-            continue;
-        printf("%s.%-*s  %-*s  %s\n", verb->name, (int)(widest - strlen(verb->name) - 1),
-                setting->option->name, (int)widest_value,
-                setting->value ? nx_quote(setting->value, quoted) : "-",
-                nx_setting_origin(settings, setting, origin));
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1)
+            printf("%s%-*s%-*s%s%s\n", bold, (int)widest[0] + 2, "SETTING", (int)widest[1] + 2,
+                    "VALUE", "FROM", plain);
+        for (size_t i = 0; i < verb->option_count; i++) {
+            const struct nx_setting *setting = &settings->items[i];
+            size_t width[2];
+            if (!nx_setting_is(setting->option))
+                continue;
+            snprintf(name, sizeof(name), "%s.%s", verb->name, setting->option->name);
+            nx_quote_cut(setting->value ? setting->value : "-", value, sizeof(value));
+            width[0] = strlen(name);
+            width[1] = nx_help_width(value, strlen(value));
+            for (int k = 0; k < 2; k++) {
+                if (width[k] > widest[k])
+                    widest[k] = width[k];
+            }
+            if (pass == 0)
+                continue;
+            cell(name, widest[0]);
+            cell(value, widest[1]);
+            puts(nx_setting_origin(settings, setting, origin));
+        }
     }
 }
 

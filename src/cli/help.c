@@ -20,8 +20,7 @@ bool nx_color(FILE *to)
     return isatty(fileno(to)) == 1;
 }
 
-/* The columns a text takes: bytes that begin a UTF-8 character. */
-static size_t width_of(const char *text, size_t len)
+size_t nx_help_width(const char *text, size_t len)
 {
     size_t width = 0;
 
@@ -44,7 +43,7 @@ void nx_help_wrap(FILE *to, const char *text, size_t column, size_t indent)
             continue;
         }
         len = strcspn(text, " \n");
-        width = width_of(text, len);
+        width = nx_help_width(text, len);
         if (begun && column + 1 + width > COLUMNS) {
             fputc('\n', to);
             column = 0;

@@ -247,7 +247,7 @@ const char *nx_setting_origin(const struct nx_settings *settings, const struct n
     case NX_SETTING_DEFAULT:
         return "default";
     case NX_SETTING_FILE:
-        return settings->path;
+        return nx_quote_cut(settings->path, ret_text, NX_FAULT_TEXT_MAX);
     case NX_SETTING_ENVIRONMENT:
         snprintf(ret_text, NX_FAULT_TEXT_MAX, "%s (environment)", setting->origin);
         return ret_text;
