@@ -9,20 +9,20 @@
 
 #include "base/json_scan.h"
 
-/* All scanners below return false after fault(), with `at` on the culprit. */
+/* A scanner takes where it begins and returns where it ended, NULL after fault(). */
 struct scan {
-    const char *at;
     const char *end;
+    const char *culprit;
     const char *reason;
     size_t depth;
     char closers[NX_JSON_DEPTH_MAX]; /* the bracket that ends each open container */
 };
 
-static bool fault(struct scan *s, const char *at, const char *reason)
+static const char *fault(struct scan *s, const char *at, const char *reason)
 {
-    s->at = at;
+    s->culprit = at;
     s->reason = reason;
-    return false;
+    return NULL;
 }
 
 static bool is_digit(char c)
@@ -36,7 +36,7 @@ static bool is_hex(char c)
 }
 
 /* at: on a backslash. */
-static bool scan_escape(struct scan *s, const char *at)
+static const char *scan_escape(struct scan *s, const char *at)
 {
     if (++at == s->end)
         return fault(s, at, "the text ends inside a string");
@@ -49,8 +49,7 @@ static bool scan_escape(struct scan *s, const char *at)
     case 'n':
     case 'r':
     case 't':
-        s->at = at + 1;
-        return true;
+        return at + 1;
     case 'u':
         for (int i = 0; i < 4; i++) {
             if (++at == s->end)
@@ -58,49 +57,54 @@ static bool scan_escape(struct scan *s, const char *at)
             if (!is_hex(*at))
                 return fault(s, at, "\\u needs four hexadecimal digits");
         }
-        s->at = at + 1;
-        return true;
+        return at + 1;
     }
     return fault(
             s, at, "unknown escape in a string (allowed: \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)");
 }
 
-/* s->at: on the opening quote; afterwards behind the closing one. */
-static bool scan_string(struct scan *s)
+/* at: on the first byte that is not ASCII, of seldom just one. Returns the next that is. */
+static const char *scan_utf8(struct scan *s, const char *at)
 {
-    const char *at = s->at + 1;
+    while (at < s->end && (unsigned char)*at >= 0x80) {
+        unsigned char lead = (unsigned char)*at;
+        bool valid;
+        size_t len;
 
-    for (;;) {
-        bool valid = true;
-
-        at = nx_scan_plain(at, s->end);
-        if (at == s->end)
-            return fault(s, at, "the text ends inside a string");
-        if (*at == '"') {
-            s->at = at + 1;
-            return true;
-        }
-        if (*at == '\\') {
-            if (!scan_escape(s, at))
-                return false;
-            at = s->at;
+        /* Three bytes without exceptions, as nearly all of the world's scripts take. */
+        if (lead > 0xe0 && lead < 0xf0 && lead != 0xed && s->end - at >= 3 &&
+                (at[1] & 0xc0) == 0x80 && (at[2] & 0xc0) == 0x80) {
+            at += 3;
             continue;
         }
-        if ((unsigned char)*at < 0x20)
-            return fault(s, at, "raw control character in a string (write it as an escape)");
-        /* What is not ASCII seldom stands alone. */
-        while (at < s->end && (unsigned char)*at >= 0x80) {
-            size_t len = nx_utf8_sequence(nx_bytes_of(at, (size_t)(s->end - at)), &valid);
-
-            if (!valid)
-                return fault(s, at, "bytes that are not UTF-8 in a string");
-            at += len;
-        }
+        len = nx_utf8_sequence(nx_bytes_of(at, (size_t)(s->end - at)), &valid);
+        if (!valid)
+            return fault(s, at, "bytes that are not UTF-8 in a string");
+        at += len;
     }
+    return at;
+}
+
+/* at: on the opening quote. */
+static const char *scan_string(struct scan *s, const char *at)
+{
+    at = nx_scan_plain(at + 1, s->end);
+    while (at < s->end && *at != '"') {
+        if (*at == '\\')
+            at = scan_escape(s, at);
+        else if ((unsigned char)*at >= 0x80)
+            at = scan_utf8(s, at);
+        else
+            at = fault(s, at, "raw control character in a string (write it as an escape)");
+        if (!at)
+            return NULL;
+        at = nx_scan_plain(at, s->end);
+    }
+    return at < s->end ? at + 1 : fault(s, at, "the text ends inside a string");
 }
 
 /* Digits, at least one. */
-static bool scan_digits(struct scan *s, const char *at)
+static const char *scan_digits(struct scan *s, const char *at)
 {
     if (at == s->end)
         return fault(s, at, "the text ends inside a number");
@@ -109,212 +113,188 @@ static bool scan_digits(struct scan *s, const char *at)
     do {
         at++;
     } while (at < s->end && is_digit(*at));
-    s->at = at;
-    return true;
+    return at;
 }
 
-static bool scan_number(struct scan *s)
+static const char *scan_number(struct scan *s, const char *at)
 {
-    if (*s->at == '-')
-        s->at++;
-    if (s->at < s->end && *s->at == '0') {
-        s->at++;
-        if (s->at < s->end && is_digit(*s->at))
-            return fault(s, s->at, "a number has no leading zeros");
-    } else if (!scan_digits(s, s->at)) {
-        return false;
+    if (*at == '-')
+        at++;
+    if (at < s->end && *at == '0') {
+        at++;
+        if (at < s->end && is_digit(*at))
+            return fault(s, at, "a number has no leading zeros");
+    } else {
+        at = scan_digits(s, at);
     }
-    if (s->at < s->end && *s->at == '.' && !scan_digits(s, s->at + 1))
-        return false;
-    if (s->at < s->end && (*s->at == 'e' || *s->at == 'E')) {
-        const char *at = s->at + 1;
-
+    if (at && at < s->end && *at == '.')
+        at = scan_digits(s, at + 1);
+    if (at && at < s->end && (*at == 'e' || *at == 'E')) {
+        at++;
         if (at < s->end && (*at == '+' || *at == '-'))
             at++;
-        return scan_digits(s, at);
+        at = scan_digits(s, at);
     }
-    return true;
+    return at;
 }
 
-static bool scan_word(struct scan *s, struct nx_bytes word)
+static const char *scan_word(struct scan *s, const char *at, struct nx_bytes word)
 {
-    for (size_t i = 0; i < word.len; i++, s->at++) {
-        if (s->at == s->end)
-            return fault(s, s->at, "the text ends inside a literal");
-        if (*s->at != word.ptr[i])
-            return fault(s, s->at, "unknown literal (allowed: null, true, false)");
+    for (size_t i = 0; i < word.len; i++, at++) {
+        if (at == s->end)
+            return fault(s, at, "the text ends inside a word");
+        if (*at != word.ptr[i])
+            return fault(
+                    s, at, "unknown word (allowed: null, true, false; text takes double quotes)");
     }
-    return true;
+    return at;
 }
 
 /* What stands where a value should: says what people most often meant. */
-static bool fault_no_value(struct scan *s)
+static const char *fault_no_value(struct scan *s, const char *at)
 {
-    const char *reason = "a value is missing";
-
-    switch (*s->at) {
+    switch (*at) {
     case ',':
-        reason = "a value is missing before the comma";
-        break;
+        return fault(s, at, "a value is missing before the comma");
     case ']':
     case '}':
-        reason = s->depth == 0 ? "closing bracket without an opening one"
-                               : "a value is missing before the closing bracket";
-        break;
+        return fault(s, at,
+                s->depth == 0 ? "closing bracket without an opening one"
+                              : "a value is missing before the closing bracket");
     case '\'':
-        reason = "strings take double quotes";
-        break;
+        return fault(s, at, "strings take double quotes");
     case '/':
     case '#':
-        reason = "JSON has no comments";
-        break;
+        return fault(s, at, "JSON has no comments");
     case '+':
     case '.':
-    case 'N':
-    case 'I':
-        reason = "a number begins with a digit or a minus sign";
-        break;
+        return fault(s, at, "a number begins with a digit or a minus sign");
     case '\xef':
-        if (s->end - s->at >= 3 && memcmp(s->at, "\xef\xbb\xbf", 3) == 0)
-            reason = "byte order mark (JSON has none)";
+        if (s->end - at >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0)
+            return fault(s, at, "byte order mark (JSON has none)");
         break;
     }
-    return fault(s, s->at, reason);
+    if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z'))
+        return fault(s, at, "unknown word (allowed: null, true, false; text takes double quotes)");
+    return fault(s, at, "a value is missing");
 }
 
-/* s->at: where a member's name must begin. Afterwards behind the colon. */
-static bool scan_name(struct scan *s)
+/* at: where a member's name must begin. Returns behind the colon. */
+static const char *scan_name(struct scan *s, const char *at)
 {
-    if (s->at == s->end)
-        return fault(s, s->at, "the text ends inside an object");
-    if (*s->at != '"')
-        return fault(s, s->at, "a member's name must be a string in double quotes");
-    if (!scan_string(s))
-        return false;
-    s->at = nx_scan_space(s->at, s->end);
-    if (s->at == s->end)
-        return fault(s, s->at, "the text ends inside an object");
-    if (*s->at != ':')
-        return fault(s, s->at, "a colon is missing after a member's name");
-    s->at++;
-    return true;
+    if (at == s->end)
+        return fault(s, at, "the text ends inside an object");
+    if (*at == '}')
+        return fault(s, at, "a comma follows the last member");
+    if (*at != '"')
+        return fault(s, at, "a member's name must be a string in double quotes");
+    at = scan_string(s, at);
+    if (!at)
+        return NULL;
+    at = nx_scan_space(at, s->end);
+    if (at == s->end)
+        return fault(s, at, "the text ends inside an object");
+    if (*at != ':')
+        return fault(s, at, "a colon is missing after a member's name");
+    return at + 1;
 }
 
-/* s->at: on an opening bracket. Afterwards where the first value begins, or, *ret_ended, behind the
+/* at: on an opening bracket. Returns where the first value begins or, *ret_ended, behind the
  * bracket that closes what is empty. */
-static bool scan_open(struct scan *s, bool *ret_ended)
+static const char *scan_open(struct scan *s, const char *at, bool *ret_ended)
 {
-    char closer = *s->at == '{' ? '}' : ']';
+    char closer = *at == '{' ? '}' : ']';
 
     if (s->depth == NX_JSON_DEPTH_MAX)
-        return fault(s, s->at, "nested too deep");
-    s->at = nx_scan_space(s->at + 1, s->end);
-    *ret_ended = s->at < s->end && *s->at == closer;
-    if (*ret_ended) {
-        s->at++;
-        return true;
-    }
+        return fault(s, at, "nested too deep");
+    at = nx_scan_space(at + 1, s->end);
+    *ret_ended = at < s->end && *at == closer;
+    if (*ret_ended)
+        return at + 1;
     s->closers[s->depth++] = closer;
-    return closer == ']' || scan_name(s);
+    return closer == ']' ? at : scan_name(s, at);
 }
 
 /* A value, or the beginning of one: *ret_ended tells. */
-static bool scan_value(struct scan *s, bool *ret_ended)
+static const char *scan_value(struct scan *s, const char *at, bool *ret_ended)
 {
     *ret_ended = true;
-    s->at = nx_scan_space(s->at, s->end);
-    if (s->at == s->end)
-        return fault(s, s->at, "the text ends where a value is due");
-    switch (*s->at) {
+    at = nx_scan_space(at, s->end);
+    if (at == s->end)
+        return fault(s, at, "the text ends where a value is due");
+    switch (*at) {
     case '"':
-        return scan_string(s);
+        return scan_string(s, at);
     case '{':
     case '[':
-        return scan_open(s, ret_ended);
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        return scan_number(s);
+        return scan_open(s, at, ret_ended);
     case 'n':
-        return scan_word(s, NX_BYTES("null"));
+        return scan_word(s, at, NX_BYTES("null"));
     case 't':
-        return scan_word(s, NX_BYTES("true"));
+        return scan_word(s, at, NX_BYTES("true"));
     case 'f':
-        return scan_word(s, NX_BYTES("false"));
+        return scan_word(s, at, NX_BYTES("false"));
     }
-    return fault_no_value(s);
+    return *at == '-' || is_digit(*at) ? scan_number(s, at) : fault_no_value(s, at);
 }
 
-/* Behind a value: closes what ends here, up to where the next value is due or the whole is done
- * (depth 0). */
-static bool scan_after(struct scan *s)
+/* Behind a value: closes what ends here. Returns where the next value is due, or behind the
+ * outermost one (depth 0). */
+static const char *scan_after(struct scan *s, const char *at)
 {
     while (s->depth > 0) {
         char closer = s->closers[s->depth - 1];
 
-        s->at = nx_scan_space(s->at, s->end);
-        if (s->at == s->end)
-            return fault(s, s->at,
+        at = nx_scan_space(at, s->end);
+        if (at == s->end)
+            return fault(s, at,
                     closer == '}' ? "the text ends inside an object"
                                   : "the text ends inside an array");
-        if (*s->at == ',') {
-            s->at++;
-            if (closer == ']')
-                return true;
-            s->at = nx_scan_space(s->at, s->end);
-            return scan_name(s);
-        }
-        if (*s->at != closer)
-            return fault(s, s->at,
+        if (*at == ',')
+            return closer == ']' ? at + 1 : scan_name(s, nx_scan_space(at + 1, s->end));
+        if (*at != closer)
+            return fault(s, at,
                     closer == '}' ? "a comma or } is missing after a member"
                                   : "a comma or ] is missing after an element");
-        s->at++;
+        at++;
         s->depth--;
     }
-    return true;
+    return at;
 }
 
-static bool scan_text(struct scan *s)
+static const char *scan_text(struct scan *s, const char *at)
 {
-    const char *last;
+    const char *rest;
     bool ended;
 
     do {
-        if (!scan_value(s, &ended) || (ended && !scan_after(s)))
-            return false;
-    } while (s->depth > 0);
-    last = s->at;
-    s->at = nx_scan_space(s->at, s->end);
-    if (s->at < s->end)
-        return fault(s, s->at, "something follows the value");
-    s->at = last;
-    return true;
+        at = scan_value(s, at, &ended);
+        if (at && ended)
+            at = scan_after(s, at);
+    } while (at && s->depth > 0);
+    if (!at)
+        return NULL;
+    rest = nx_scan_space(at, s->end);
+    return rest == s->end ? at : fault(s, rest, "something follows the value");
 }
 
 int nx_json_parse(struct nx_bytes text, struct nx_json *ret_value, struct nx_json_fault *ret_fault)
 {
-    struct scan s;
+    struct scan s; /* not cleared: the stack of closers is larger than most texts */
     const char *first;
+    const char *last;
 
     if (text.len == 0)
         text = NX_BYTES("");
-    first = nx_scan_space(text.ptr, text.ptr + text.len);
-    s.at = first;
     s.end = text.ptr + text.len;
     s.depth = 0;
-    if (!scan_text(&s)) {
+    first = nx_scan_space(text.ptr, s.end);
+    last = scan_text(&s, first);
+    if (!last) {
         if (ret_fault)
-            *ret_fault = (struct nx_json_fault){(size_t)(s.at - text.ptr), s.reason};
+            *ret_fault = (struct nx_json_fault){(size_t)(s.culprit - text.ptr), s.reason};
         return NX_E_SYNTAX;
     }
-    *ret_value = (struct nx_json){nx_scan_kind(*first), nx_bytes_of(first, (size_t)(s.at - first))};
+    *ret_value = (struct nx_json){nx_scan_kind(*first), nx_bytes_of(first, (size_t)(last - first))};
     return 0;
 }

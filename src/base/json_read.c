@@ -4,30 +4,40 @@
 
 #include "base/json_scan.h"
 
+/* Returns the next bracket of either shape or quote, or end. A square bracket differs from the
+ * curly one of its side only in bit 0x20. */
+static const char *find_bracket(const char *at, const char *end)
+{
+    while ((size_t)(end - at) >= sizeof(uint64_t)) {
+        uint64_t word = nx_scan_word(at);
+        uint64_t open = (word | NX_SCAN_EACH(0x20)) ^ NX_SCAN_EACH('{');
+        uint64_t close = (word | NX_SCAN_EACH(0x20)) ^ NX_SCAN_EACH('}');
+        uint64_t quote = word ^ NX_SCAN_EACH('"');
+        uint64_t hit = NX_SCAN_ZEROS(open) | NX_SCAN_ZEROS(close) | NX_SCAN_ZEROS(quote);
+
+        if (hit)
+            return at + (__builtin_ctzll(hit) >> 3);
+        at += sizeof(word);
+    }
+    while (at < end && *at != '"' && (*at | 0x20) != '{' && (*at | 0x20) != '}')
+        at++;
+    return at;
+}
+
 /* at: on the opening bracket. Returns behind the one that closes it. */
 static const char *skip_container(const char *at, const char *end)
 {
-    size_t depth = 0;
+    size_t depth = 1;
 
-    for (; at < end; at++) {
-        switch (*at) {
-        case '"':
+    for (;;) {
+        at = find_bracket(at + 1, end);
+        if (at < end && *at == '"')
             at = nx_scan_quote(at + 1, end);
-            if (at == end)
-                return end;
-            break;
-        case '[':
-        case '{':
-            depth++;
-            break;
-        case ']':
-        case '}':
-            if (--depth == 0)
-                return at + 1;
-            break;
-        }
+        else if (at < end)
+            depth = (*at | 0x20) == '{' ? depth + 1 : depth - 1;
+        if (at == end || depth == 0)
+            return at < end ? at + 1 : end;
     }
-    return end;
 }
 
 /* Returns behind the value that begins at `at`. */

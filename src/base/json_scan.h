@@ -7,6 +7,10 @@
 
 #define NX_SCAN_EACH(byte) (UINT64_C(0x0101010101010101) * (uint64_t)(byte))
 
+/* Marks (0x80) the bytes of a word that are zero. The borrow of one may mark those above it
+ * wrongly, never those below: only the lowest mark is to be used. */
+#define NX_SCAN_ZEROS(word) (((word)-NX_SCAN_EACH(1)) & ~(word)&NX_SCAN_EACH(0x80))
+
 /* RFC 8259 section 2: these four and no others. */
 static inline bool nx_scan_is_space(char c)
 {
@@ -67,9 +71,7 @@ static inline const char *nx_scan_quote(const char *at, const char *end)
             uint64_t word = nx_scan_word(at);
             uint64_t quote = word ^ NX_SCAN_EACH('"');
             uint64_t slash = word ^ NX_SCAN_EACH('\\');
-            uint64_t hit =
-                    (((quote - NX_SCAN_EACH(1)) & ~quote) | ((slash - NX_SCAN_EACH(1)) & ~slash)) &
-                    NX_SCAN_EACH(0x80);
+            uint64_t hit = NX_SCAN_ZEROS(quote) | NX_SCAN_ZEROS(slash);
 
             if (hit) {
                 at += __builtin_ctzll(hit) >> 3;
