@@ -16,9 +16,10 @@
 /* Exit codes of every program here; `nexus help exit-codes` prints them. */
 enum nx_exit {
     NX_EXIT_OK = 0,
-    NX_EXIT_FAILED = 1,      /* it was tried and did not work: an HTTP error, a refused address */
-    NX_EXIT_USAGE = 2,       /* the command line or a setting makes no sense */
-    NX_EXIT_UNAVAILABLE = 3, /* something needed is missing or in use: the data folder, a helper */
+    NX_EXIT_FAILED = 1, /* it was tried and did not work: an HTTP error, a refused address */
+    NX_EXIT_USAGE = 2,  /* the command line or a setting makes no sense */
+    NX_EXIT_UNAVAILABLE =
+            3, /* something needed is missing or in use: address, data folder, helper */
 };
 
 struct nx_args {
@@ -29,8 +30,8 @@ struct nx_args {
 };
 
 /* Reads argv (behind the verb's name). A word is an option when it begins with two dashes and a
- * letter; "-" and "-- text" are operands. An option given twice counts as given last. Reorders argv so that operands come first.
- * Returns 0, or NX_EXIT_USAGE after printing one line to stderr that names the fault, with a
+ * letter; "-" and "-- text" are operands. An option given twice counts as given last. Reorders
+ * argv so that operands come first. Returns 0, or NX_EXIT_USAGE after printing one line to stderr that names the fault, with a
  * suggestion when a word is near a known one. `--help` prints the verb's help and sets *ret_help;
  * the caller then exits 0. */
 int nx_args_parse(const struct nx_verb *verb, const char *path, int argc, char **argv,
