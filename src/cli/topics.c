@@ -1,4 +1,5 @@
-/* `nexus help [VERB...]` and the topics that belong to no verb: exit codes, environment, settings. */
+/* `nexus help [VERB...]` and the topics that belong to no verb: exit codes, environment,
+ * settings. */
 #include <string.h>
 
 #include "cli/commands.h"
