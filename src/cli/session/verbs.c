@@ -190,7 +190,7 @@ static const struct nx_verb verbs[] = {
                 .options = survey_options,
                 .option_count = COUNT(survey_options)},
         {.name = "config",
-                .arguments = "[set-url|show|unset] [URL]",
+                .arguments = "set-url|show|unset [URL]",
                 .summary = "set, show or unset the server used when nothing else names one",
                 .description = "config set-url URL, config show, config unset.",
                 .options = url_options,
@@ -238,7 +238,8 @@ const struct nx_verb nx_verb_session = {
         .arguments = "VERB",
         .summary = "talk to other agents through a session messaging service",
         .description =
-                "Creates sessions, pairs agents, sends and polls. Prints JSON alone on stdout, words "
+                "Creates sessions, pairs agents, sends and polls. Prints JSON alone on stdout, "
+                "words "
                 "for people on stderr.\n\n"
                 "The server is the one of --url, else the session's own, else NEXUS_URL, else the "
                 "configured one, else https://messaging.md. State is kept in "
