@@ -35,8 +35,8 @@ meson_build() {
         printf '%s\n' "$stamp" >"$dir/.options"
     fi
     if ! ninja -C "$dir" -j "$NX_JOBS" >"$log" 2>&1; then
-        cat "$log" >&2
-        die "$dir does not build"
+        grep -E '^FAILED|error|undefined|No rule|failed' "$log" | head -n 30 >&2
+        die "$dir does not build (all of it: $log)"
     fi
     mv "$log" "$dir/build.log"
     programs_up "$dir"

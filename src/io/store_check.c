@@ -72,6 +72,7 @@ struct check {
     struct nx_store_fault *fault;
     uint64_t file_pages;
     uint32_t page_bytes;
+    struct meta metas[2];
     const struct meta *meta; /* the one being walked */
     bool free_tree;          /* which of its trees */
     uint8_t *seen;           /* a bit a page */
@@ -591,7 +592,6 @@ static int check_size(struct check *check)
 static int check_all(struct check *check, struct store_checked *ret_checked)
 {
     struct store_commit commit = {0};
-    struct meta metas[2];
     unsigned newest = 0;
     int r = check_size(check);
 
@@ -600,19 +600,19 @@ static int check_all(struct check *check, struct store_checked *ret_checked)
     check->levels = nx_mem_zalloc(check->mem, DEPTH_MAX, check->page_bytes);
     if (!check->levels)
         return no_memory(check);
-    r = check_metas(check, metas, &newest);
+    r = check_metas(check, check->metas, &newest);
     if (r < 0)
         return r;
-    check->seen = nx_mem_zalloc(check->mem, (size_t)(metas[newest].last_page / 8 + 1), 1);
+    check->seen = nx_mem_zalloc(check->mem, (size_t)(check->metas[newest].last_page / 8 + 1), 1);
     if (!check->seen)
         return no_memory(check);
-    r = check_format(check, &metas[newest]);
+    r = check_format(check, &check->metas[newest]);
     if (r == 0)
-        r = check_commit(check, &metas[newest], &commit);
+        r = check_commit(check, &check->metas[newest], &commit);
     if (r == 0)
-        r = walk_tree(check, &metas[newest], false);
+        r = walk_tree(check, &check->metas[newest], false);
     if (r == 0)
-        r = walk_tree(check, &metas[newest], true);
+        r = walk_tree(check, &check->metas[newest], true);
     if (r < 0)
         return r;
     if (check->found.count != commit.count || check->found.sum != commit.sum)

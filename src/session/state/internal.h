@@ -101,7 +101,7 @@ void session_view(
 void session_remove(struct nx_sessions *s, struct nx_session *session);
 int session_schedule(struct nx_sessions *s, struct nx_session *session);
 int session_join(struct nx_sessions *s, struct nx_time now, struct nx_session *session,
-        struct nx_bytes agent, struct nx_bytes key, bool v1, struct nx_joined *ret_joined);
+        struct nx_bytes id, struct nx_bytes key, bool v1, struct nx_joined *ret_joined);
 struct nx_session *session_alloc(struct nx_sessions *s);
 void session_strip(struct nx_sessions *s, struct nx_session *session);
 int session_insert(struct nx_sessions *s, struct nx_session *session);
