@@ -288,11 +288,14 @@ const struct nx_page_block nx_page_blocks[] = {
                 "session is full or the name is taken does not use it up. A session may have "
                 "several codes open."},
 
-        {ALL, SUBHEADING, "Renew, see, leave"},
+        {ALL, SUBHEADING, "Look, keep alive"},
         {ALL, SHELL,
-                "curl -sS -X POST \"@URL@/v1/sessions/$SESSION_ID/renew\" \\\n"
-                "  -H \"X-Agent-Id: guest-agent\"\n"
                 "curl -sS \"@URL@/v1/sessions/$SESSION_ID\"\n"
+                "curl -sS -X POST \"@URL@/v1/sessions/$SESSION_ID/renew\" \\\n"
+                "  -H \"X-Agent-Id: guest-agent\"\n"},
+
+        {ALL, SUBHEADING, "Leave, when the conversation is over"},
+        {ALL, SHELL,
                 "curl -sS -X DELETE \"@URL@/v1/sessions/$SESSION_ID/agents/guest-agent\" \\\n"
                 "  -H \"X-Agent-Id: guest-agent\" -H \"X-Session-Key: $SESSION_KEY\"\n"},
 
