@@ -195,7 +195,7 @@ class Pages(lib.Case):
             answer = self.api.request("GET", "/p/" + code)
             self.assertEqual(answer.status, 301)
             path = answer.headers["Location"].removeprefix(self.server.url)
-            self.assertEqual(path.upper(), "/v1/pair/%s/skill".upper() % code.upper())
+            self.assertEqual(path.upper(), ("/v1/pair/%s/skill" % code).upper())
             self.assertRegex(answer.headers.get("Cache-Control", ""), "no-store|no-cache|max-age=0")
             self.assertEqual(self.api.request("GET", path).status, 200)
 
