@@ -36,9 +36,10 @@ char *nx_buf_reserve(struct nx_buf *buf, size_t more)
         return NULL;
     }
     capacity = buf->capacity ? buf->capacity : 64;
-    while (capacity < buf->len + more)
+    /* Below half the maximum there is room to double: this cannot run over. */
+    while (capacity < buf->len + more && capacity <= buf->max / 2)
         capacity *= 2;
-    if (capacity > buf->max)
+    if (capacity < buf->len + more || capacity > buf->max)
         capacity = buf->max;
     ptr = nx_mem_resize(buf->mem, buf->ptr, capacity);
     if (!ptr) {

@@ -63,21 +63,18 @@ bool nx_bytes_u64(struct nx_bytes bytes, uint64_t *ret_value)
     return true;
 }
 
-/* Returns the length of the well-formed sequence at p, 0 when there is none (Unicode 15, table
- * 3-7: the second byte's range depends on the first). */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
+size_t nx_utf8_sequence(struct nx_bytes bytes, bool *ret_valid)
 {
+    const unsigned char *p = (const unsigned char *)bytes.ptr;
     unsigned char low = 0x80;
     unsigned char high = 0xbf;
     size_t len;
+    size_t have = 1;
 
-    if (p[0] < 0x80)
-        return 1;
+    *ret_valid = p[0] < 0x80;
     if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
+        return 1;
     len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (left < len)
-        return 0;
     if (p[0] == 0xe0)
         low = 0xa0;
     else if (p[0] == 0xed)
@@ -86,13 +83,13 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
         low = 0x90;
     else if (p[0] == 0xf4)
         high = 0x8f;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
+    if (bytes.len > 1 && p[1] >= low && p[1] <= high) {
+        have = 2;
+        while (have < len && have < bytes.len && (p[have] & 0xc0) == 0x80)
+            have++;
     }
-    return len;
+    *ret_valid = have == len;
+    return have;
 }
 
 bool nx_utf8_valid(struct nx_bytes bytes)
@@ -102,7 +99,7 @@ bool nx_utf8_valid(struct nx_bytes bytes)
 
     while (at < bytes.len) {
         uint64_t word;
-        size_t len;
+        bool valid;
 
         /* Eight ASCII bytes at a time: most text is nothing else. */
         if (bytes.len - at >= sizeof(word)) {
@@ -112,10 +109,9 @@ bool nx_utf8_valid(struct nx_bytes bytes)
                 continue;
             }
         }
-        len = utf8_sequence(p + at, bytes.len - at);
-        if (len == 0)
+        at += nx_utf8_sequence(nx_bytes_of(p + at, bytes.len - at), &valid);
+        if (!valid)
             return false;
-        at += len;
     }
     return true;
 }

@@ -33,7 +33,8 @@ static inline bool nx_bytes_equal(struct nx_bytes a, struct nx_bytes b)
 
 static inline bool nx_bytes_starts(struct nx_bytes bytes, struct nx_bytes prefix)
 {
-    return bytes.len >= prefix.len && memcmp(bytes.ptr, prefix.ptr, prefix.len) == 0;
+    return prefix.len == 0 ||
+           (bytes.len >= prefix.len && memcmp(bytes.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* Returns the bytes from offset on; empty when offset is past the end. */
@@ -59,6 +60,11 @@ bool nx_bytes_u64(struct nx_bytes bytes, uint64_t *ret_value);
 
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no overlong form, no surrogate). */
 bool nx_utf8_valid(struct nx_bytes bytes);
+
+/* The first character of a run that is not empty: returns its length, 1–4, and *ret_valid true.
+ * Where there is none, returns how many bytes one U+FFFD stands for (the maximal subpart of Unicode
+ * 15 section 3.9, as every browser counts) and *ret_valid false. */
+size_t nx_utf8_sequence(struct nx_bytes bytes, bool *ret_valid);
 
 /* Writes 2 × len lower-case hex digits to hex; no NUL. */
 void nx_hex_encode(const uint8_t *data, size_t len, char *hex);

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/change.h"
+#include "base/mem.h"
 
 struct nx_store_options {
     const char *dir;        /* made (0700) when it is not there */
@@ -23,6 +24,7 @@ struct nx_store_options {
      * queued. */
     uint64_t (*on_failed)(void *ctx, int error);
     void *ctx;
+    const struct nx_mem *mem; /* NULL: the C library's; used from any thread, one at a time */
 };
 
 struct nx_store;
@@ -34,9 +36,10 @@ struct nx_store_fault {
 
 /* Opens or creates. Refuses, with a fault: a folder that holds other things (NX_E_FOREIGN), one
  * that another process has open (NX_E_BUSY), damage: bad magic, a file shorter than its own
- * structure says, a page or record that cannot be read or whose checksum is wrong (NX_E_DAMAGED;
- * the whole database is walked once in a child process, so that a broken page cannot take this
- * process down), a newer format (NX_E_FOREIGN), no permission (NX_E_IO), a full disk (NX_E_FULL).
+ * structure says, a page or record that cannot be read or whose checksum is wrong, records missing
+ * or older than the last commit (NX_E_DAMAGED; the whole database is read once, by pread and with
+ * every offset checked, before LMDB maps it, so that a broken page cannot take this process down),
+ * a newer format (NX_E_FOREIGN), no permission (NX_E_IO), a full disk (NX_E_FULL).
  * The storage thread is not running yet. Every value is stored with a checksum. */
 NX_MUST_USE int nx_store_open(const struct nx_store_options *options, struct nx_store **ret_store,
         struct nx_store_fault *ret_fault);

@@ -44,8 +44,8 @@ struct nx_session_server_fault {
     char text[512]; /* for the operator: what, where, what to do */
 };
 
-/* Runs until a signal or nx_session_server_stop. Returns 0 after an orderly end; on a negative
- * error the fault says why it did not start. */
+/* Runs until a signal. Returns 0 after an orderly end: no new connections, what is under way is
+ * answered, the store is closed. On a negative error the fault says why it did not start. */
 NX_MUST_USE int nx_session_server_run(
         const struct nx_session_server_options *options, struct nx_session_server_fault *ret_fault);
 

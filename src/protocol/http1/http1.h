@@ -42,7 +42,8 @@ struct nx_http1_header {
 struct nx_http1_request {
     struct nx_bytes method; /* "GET" */
     struct nx_bytes target; /* as sent: "/v1/session?x=y", or absolute form */
-    struct nx_bytes path;   /* the target's path, still percent-encoded: "/v1/session" */
+    struct nx_bytes path;   /* the target's path, still percent-encoded: "/v1/session";
+                               "*" for OPTIONS *, "/" for an absolute form without a path */
     struct nx_bytes query;  /* behind the '?', still encoded; empty when there is none */
     const struct nx_http1_header *headers;
     size_t header_count;
@@ -69,12 +70,21 @@ NX_MUST_USE int nx_http1_server_new(const struct nx_mem *mem, const struct nx_ht
         int64_t now_ms, struct nx_http1_server **ret_server);
 void nx_http1_server_free(struct nx_http1_server *server);
 
+/* What the machine's own answers (refusals) carry besides. The id's 16 characters are copied: give
+ * one at creation and a new one after each answer; without one the line is left out. */
+void nx_http1_server_set_request_id(struct nx_http1_server *server, const char id[16]);
+/* NX_HTTP_DATE_LEN characters, borrowed for the connection's life and read whenever read refuses:
+ * the owner rewrites them in place as time goes. NULL (as at creation): refusals have no Date. */
+void nx_http1_server_set_date(struct nx_http1_server *server, const char *http_date);
+
 /* Takes bytes from the peer until they are used up, a request is whole, or the machine wants no
- * more (a request is in hand, or it is closing).
- * Out: *ret_taken bytes were read; offer the rest again after the answer.
+ * more (a request is in hand, it is closing, or more than 64 KiB of answers are unsent).
+ * Out: *ret_taken bytes were read; offer the rest again after the answer, or when wants_read.
  * A malformed, oversized or ambiguous request queues its own error answer (the status in
  * nx_http1_server_refused) and closes after it; the body of that answer is {"error":…} JSON in
- * the shape of docs/wire: {"error":"invalid_request","message":…,"details":[]}.
+ * the shape of docs/wire: {"error":"invalid_request","message":…,"details":[]}. What the peer
+ * still sends is then taken and dropped, in bounded amount and time, so that the answer is not
+ * lost to a TCP reset.
  * Returns 0, or NX_E_NOMEM (drop the connection). */
 NX_MUST_USE int nx_http1_server_read(
         struct nx_http1_server *server, int64_t now_ms, struct nx_bytes bytes, size_t *ret_taken);
@@ -82,12 +92,15 @@ NX_MUST_USE int nx_http1_server_read(
 /* The request in hand, NULL when there is none. Valid until respond. */
 const struct nx_http1_request *nx_http1_server_request(const struct nx_http1_server *server);
 
-/* The peer closed its sending side: an unfinished request is dropped, output still drains. */
+/* The peer closed its sending side and all its bytes were taken (keep the news back while
+ * pipelined ones wait): an unfinished request is dropped, output still drains. A request in hand
+ * may still be answered. */
 void nx_http1_server_eof(struct nx_http1_server *server);
 
 /* Answers the request in hand: appends head and body to the output. http_date is
- * NX_HTTP_DATE_LEN characters. Returns 0, NX_E_TOO_LARGE (output_bytes_max) or NX_E_NOMEM; after
- * an error nothing was queued and the connection must be dropped. */
+ * NX_HTTP_DATE_LEN characters. Returns 0, NX_E_CLOSED (no request in hand: it timed out in
+ * writing), NX_E_TOO_LARGE (output_bytes_max) or NX_E_NOMEM; after an error nothing was queued
+ * and the connection must be dropped. */
 NX_MUST_USE int nx_http1_server_respond(struct nx_http1_server *server, int64_t now_ms,
         const char *http_date, const struct nx_http1_answer *answer);
 
@@ -98,10 +111,14 @@ void nx_http1_server_written(struct nx_http1_server *server, int64_t now_ms, siz
 
 /* No more bytes to read or to send: close the socket. */
 bool nx_http1_server_finished(const struct nx_http1_server *server);
+/* True when nothing more will be sent, but what the peer sends is still taken and dropped: shut
+ * down the sending side of the socket, and read on until finished. */
+bool nx_http1_server_wants_shutdown(const struct nx_http1_server *server);
 /* True while read would take bytes. */
 bool nx_http1_server_wants_read(const struct nx_http1_server *server);
 
-/* When to call tick; NX_TIME_NEVER while a request is in hand and nothing is to be written. */
+/* When to call tick; NX_TIME_NEVER while a request is in hand and nothing is to be written. A
+ * second after the last answer this may be only to give large buffers back. */
 int64_t nx_http1_server_deadline(const struct nx_http1_server *server);
 /* Past a deadline: queues 408 where a request had begun, and finishes; otherwise no effect. */
 void nx_http1_server_tick(struct nx_http1_server *server, int64_t now_ms, const char *http_date);
@@ -112,9 +129,11 @@ unsigned nx_http1_server_refused(const struct nx_http1_server *server);
 /* The standard reason phrase, "" for a status unknown here. */
 const char *nx_http1_reason(unsigned status);
 
-/* Percent-decodes. Returns false on a broken escape, or a decoded NUL; to then is undefined. */
+/* Percent-decodes ('+' stays), appending. Returns false on a broken escape, a decoded NUL, or when
+ * `to` is full (nx_buf_error tells which); to then is undefined. */
 NX_MUST_USE bool nx_http1_unescape(struct nx_bytes text, struct nx_buf *to);
-/* Finds name=value in a query string; the value still encoded. False when it is not there. */
+/* Finds the first name=value in a query string; the value still encoded, empty for a bare name.
+ * False when it is not there. */
 bool nx_http1_query(struct nx_bytes query, struct nx_bytes name, struct nx_bytes *ret_value);
 
 #endif
