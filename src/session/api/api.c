@@ -474,7 +474,10 @@ static int code_link(struct nx_api *api, const struct nx_api_call *call)
             call->code_len > 0 ? nx_bytes_of(call->code, call->code_len) : call->code_written;
 
     answer_begin(api, 301);
-    NX_BUF_LIT(headers, "Location: /v1/pair/");
+    /* The service may stand below a path of a larger site. */
+    NX_BUF_LIT(headers, "Location: ");
+    nx_buf_append(headers, api->settings->public_url);
+    NX_BUF_LIT(headers, "/v1/pair/");
     for (size_t i = 0; i < code.len && i < 64; i++) {
         char c = code.ptr[i];
 
