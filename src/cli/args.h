@@ -31,7 +31,8 @@ struct nx_args {
 
 /* Reads argv (behind the verb's name). A word is an option when it begins with two dashes and a
  * letter; "-" and "-- text" are operands. An option given twice counts as given last. Reorders
- * argv so that operands come first. Returns 0, or NX_EXIT_USAGE after printing one line to stderr that names the fault, with a
+ * argv so that operands come first.
+ * Returns 0, or NX_EXIT_USAGE after printing one line to stderr that names the fault, with a
  * suggestion when a word is near a known one. `--help` prints the verb's help and sets *ret_help;
  * the caller then exits 0. */
 int nx_args_parse(const struct nx_verb *verb, const char *path, int argc, char **argv,

@@ -603,6 +603,7 @@ class Completion(Case):
         ("nexus session send ab", {"abc123", "abd456"}),
         ("nexus session send al", {"alice"}),
         ("nexus session poll --agent-id me ab", {"abc123", "abd456"}),
+        ("nexus session send --strict al", {"alice"}),
         ("nexus session unalias bo", {"bob"}),
         ("nexus session config s", {"set-url", "show"}),
         ("nexus help session crea", {"create"}),
