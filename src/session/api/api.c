@@ -162,11 +162,6 @@ static void put_agents(struct nx_buf *body, const struct nx_session_view *view)
     NX_BUF_LIT(body, "]");
 }
 
-static int64_t seen_wall(const struct nx_agent *agent, struct nx_time now)
-{
-    return now.wall_ms - (now.mono_ms - agent->seen_mono_ms);
-}
-
 static int create(struct nx_api *api, struct nx_sessions *sessions, struct nx_time now,
         struct nx_api_call *call)
 {
@@ -206,7 +201,7 @@ static int status(struct nx_api *api, struct nx_sessions *sessions, struct nx_ti
     for (size_t i = 0; i < view.agent_count; i++) {
         put_string(body, i > 0 ? ",{\"agentId\":" : "{\"agentId\":", agent_id(&view.agents[i]));
         put_time(body, ",\"joinedAt\":", view.agents[i].joined_wall_ms);
-        put_time(body, ",\"lastSeenAt\":", seen_wall(&view.agents[i], now));
+        put_time(body, ",\"lastSeenAt\":", view.agents[i].seen.wall_ms);
         NX_BUF_LIT(body, "}");
     }
     put_number(body, "],\"ttl\":", view.ttl_s);
@@ -302,7 +297,7 @@ static int poll(struct nx_api *api, struct nx_sessions *sessions, struct nx_time
             const struct nx_agent *agent = &polled.view.agents[i];
 
             put_string(body, i > 0 ? ",{\"agentId\":" : "{\"agentId\":", agent_id(agent));
-            put_time(body, ",\"lastSeenAt\":", seen_wall(agent, now));
+            put_time(body, ",\"lastSeenAt\":", agent->seen.wall_ms);
             NX_BUF_LIT(body, "}");
         }
         NX_BUF_LIT(body, "]");
