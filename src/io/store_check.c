@@ -57,6 +57,8 @@ struct meta {
     uint64_t txn;
 };
 
+_Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta) == 136, "as LMDB lays them out");
+
 struct node {
     uint16_t flags;
     struct nx_bytes key;

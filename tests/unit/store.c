@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -252,6 +253,7 @@ static void a_full_map_fails_and_recovers(void **state)
 static void a_full_disk_fails_and_recovers(void **state)
 {
     struct fixture *fixture = *state;
+    struct timespec pause = {1, 500000000};
     struct rlimit old, tight;
     char *big = calloc(1 << 20, 1);
 
@@ -269,7 +271,7 @@ static void a_full_disk_fails_and_recovers(void **state)
     assert_int_equal(fixture_wait(fixture, fixture_put(fixture, 0, "big", big)), NX_E_FULL);
     assert_int_equal(nx_store_ready(fixture->store), NX_E_FULL);
     assert_int_equal(seen_result, 0);
-    (void)usleep(1500000); /* a probe comes by and finds the disk still full */
+    (void)nanosleep(&pause, NULL); /* a probe comes by and finds the disk still full */
     assert_int_equal(nx_store_ready(fixture->store), NX_E_FULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     fixture_wait_ready(fixture);
