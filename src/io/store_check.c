@@ -289,12 +289,14 @@ static int read_big(struct check *check, const struct node *node, struct nx_byte
     return r;
 }
 
-/* A list of free pages: the transaction that freed them, their count, their numbers descending. */
+/* A list of free pages: the transaction that freed them (LMDB would use one of number 0 again and
+ * again), their count, their numbers descending. */
 static int visit_free(struct check *check, struct nx_bytes key, struct nx_bytes value)
 {
     uint64_t count, page, previous = PAGE_NONE;
 
-    if (key.len != 8 || u64_at(key.ptr) > check->meta->txn || value.len < 8 || value.len % 8)
+    if (key.len != 8 || u64_at(key.ptr) < 1 || u64_at(key.ptr) > check->meta->txn ||
+            value.len < 8 || value.len % 8)
         return damaged(check, "a list of free pages is garbled");
     count = u64_at(value.ptr);
     if (count > value.len / 8 - 1)
