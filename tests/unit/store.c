@@ -215,6 +215,7 @@ static void look_back(struct fixture *fixture)
 static void a_full_map_fails_and_recovers(void **state)
 {
     struct fixture *fixture = *state;
+    struct nx_store_stats stats;
     char big[3000], key[16];
     uint64_t number;
     int i, r = 0;
@@ -245,6 +246,9 @@ static void a_full_map_fails_and_recovers(void **state)
         (void)fixture_wait(fixture, fixture_put(fixture, 0, key, big));
         big[len] = 'x';
     }
+    nx_store_stats(fixture->store, &stats);
+    assert_true(stats.bytes_used <= stats.bytes_max - stats.bytes_max / 16);
+    assert_true(stats.bytes_used > stats.bytes_max / 2);
     for (i = 0; i < 40; i++) {
         (void)snprintf(key, sizeof(key), "%04d", i * 2);
         assert_int_equal(fixture_wait(fixture, fixture_delete(fixture, 0, key, false)), 0);

@@ -112,6 +112,8 @@ static void fails_once(struct fixture *fixture, enum fault kind, int error, int 
 {
     fixture->failing = look_back;
     fixture_open(fixture);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(fixture_wait(fixture, fixture_put(fixture, 0, "k", "older")), 0);
     assert_int_equal(fixture_wait(fixture, fixture_put(fixture, 0, "k", "old")), 0);
     seen[0] = '\0';
     arm(kind, error, 0);
@@ -245,6 +247,7 @@ static uint64_t counters_failed(void *ctx, int error)
 
     if (error != NX_E_FULL)
         atomic_store(&counters->wrong, true);
+    pause_ms(1); /* others submit on memory that is about to be restored */
     (void)pthread_mutex_lock(&counters->mutex);
     for (unsigned i = 0; i < COUNTERS; i++)
         counters->values[i] = stored_value(counters, i);
