@@ -47,8 +47,8 @@ extern "C" {
 /* Why no answer came. The values are those of the project's one error enum. */
 enum nx_session_client_error {
     NX_SESSION_E_NOMEM = -1,
-    NX_SESSION_E_LIMIT = -2,   /* the answer holds more messages or members than is sane */
-    NX_SESSION_E_INVALID = -3, /* an argument: a URL, id, code, key or JSON text that is none */
+    NX_SESSION_E_LIMIT = -2,      /* the answer holds more messages or members than is sane */
+    NX_SESSION_E_INVALID = -3,    /* an argument: a URL, id, code, key or JSON text that is none */
     NX_SESSION_E_TOO_LARGE = -34, /* the request or the answer is over 32 MiB */
     NX_SESSION_E_TIMEOUT = -35,
     NX_SESSION_E_NETWORK = -37, /* no such host, refused, cut off */
@@ -59,12 +59,12 @@ enum nx_session_client_error {
 struct nx_session_client;
 
 struct nx_session_client_message {
-    const char *id;       /* NULL when the server gives none */
-    const char *cursor;   /* decimal digits; NULL when the server gives none */
-    const char *agent_id; /* the sender; "system" is the service */
-    const char *text;     /* "" for a message of JSON only */
-    size_t text_bytes;    /* of text, which may hold NULs */
-    const char *json;     /* the JSON value as it was sent, NULL when there is none */
+    const char *id;         /* NULL when the server gives none */
+    const char *cursor;     /* decimal digits; NULL when the server gives none */
+    const char *agent_id;   /* the sender; "system" is the service */
+    const char *text;       /* "" for a message of JSON only */
+    size_t text_bytes;      /* of text, which may hold NULs */
+    const char *json;       /* the JSON value as it was sent, NULL when there is none */
     const char *created_at; /* RFC 3339 UTC; NULL when the server gives none */
     int verified;           /* 1: sent with the sender's session key */
 };
@@ -78,9 +78,9 @@ struct nx_session_client_member {
 /* An answer: as it came, and what most callers want of it. A text the answer does not hold is
  * NULL, a number it does not hold -1. Fields are named as those of the service's JSON. */
 struct nx_session_client_result {
-    int ok;          /* 1: status 2xx and a JSON object (or 204 and nothing) */
-    int http_status; /* RFC 9110 section 15 */
-    int json;        /* 1: the body is one JSON value (RFC 8259) */
+    int ok;           /* 1: status 2xx and a JSON object (or 204 and nothing) */
+    int http_status;  /* RFC 9110 section 15 */
+    int json;         /* 1: the body is one JSON value (RFC 8259) */
     const char *body; /* exactly as received, and a NUL behind it */
     size_t body_bytes;
 
@@ -104,8 +104,8 @@ struct nx_session_client_result {
     const char *version;     /* health */
     int64_t ttl;             /* seconds */
     int64_t max_agents;
-    int64_t agents_online; /* join */
-    int64_t uptime;        /* health, stats: seconds */
+    int64_t agents_online;                                 /* join */
+    int64_t uptime;                                        /* health, stats: seconds */
     int64_t active_sessions, total_agents, total_messages; /* stats */
     int accepts_json; /* health: 1 when capabilities.messageFormat holds "json" */
 
@@ -184,8 +184,7 @@ struct nx_session_client_send {
 };
 /* POST /v1/sessions/:id/messages. → message_id, cursor, expires_at. */
 NX_API int nx_session_client_send(struct nx_session_client *client,
-        const struct nx_session_client_send *message,
-        struct nx_session_client_result **ret_result);
+        const struct nx_session_client_send *message, struct nx_session_client_result **ret_result);
 /* GET /v1/sessions/:id/messages. after: the last next_cursor, NULL for all there is (the greeting
  * too). members: not 0 to have them listed. → messages, next_cursor, members. */
 NX_API int nx_session_client_poll(struct nx_session_client *client, const char *session_id,

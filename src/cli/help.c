@@ -87,8 +87,8 @@ static void option(FILE *to, const struct nx_option *o)
     if (o->fallback && o->kind != NX_OPTION_FLAG && len < sizeof(text))
         len += (size_t)snprintf(text + len, sizeof(text) - len, " (default %s)", o->fallback);
     if (o->env && len < sizeof(text))
-        len += (size_t)snprintf(text + len, sizeof(text) - len, " [%s%s%s]", o->env,
-                o->env_old ? ", " : "", o->env_old ? o->env_old : "");
+        (void)snprintf(text + len, sizeof(text) - len, " [%s%s%s]", o->env, o->env_old ? ", " : "",
+                o->env_old ? o->env_old : "");
     fputs("      ", to);
     nx_help_wrap(to, text, 6, 6);
 }

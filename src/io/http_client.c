@@ -108,8 +108,8 @@ static struct curl_slist *append_line(struct curl_slist *list, const char *line)
 
 /* Returns 0 and the list, which may not be empty: it also switches off "Expect: 100-continue",
  * which costs a second with servers that do not know it. */
-static int make_headers(struct nx_http_client *client,
-        const struct nx_http_client_request *request, struct curl_slist **ret_list)
+static int make_headers(struct nx_http_client *client, const struct nx_http_client_request *request,
+        struct curl_slist **ret_list)
 {
     struct curl_slist *list = append_line(NULL, "Expect:");
     struct nx_buf line;
@@ -142,9 +142,8 @@ static int make_headers(struct nx_http_client *client,
     return 0;
 }
 
-static CURLcode set_up(struct nx_http_client *client,
-        const struct nx_http_client_request *request, const char *url,
-        struct curl_slist *headers, int64_t timeout_ms)
+static CURLcode set_up(struct nx_http_client *client, const struct nx_http_client_request *request,
+        const char *url, struct curl_slist *headers, int64_t timeout_ms)
 {
     CURL *easy = client->easy;
     CURLcode code;
@@ -206,10 +205,10 @@ static bool redirect_allowed(const char *from, const char *to)
 
         if (upgrade) {
             /* Neither names a port: both are on their scheme's own. */
-            upgrade = curl_url_get(a, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT) ==
-                              CURLUE_NO_PORT &&
-                      curl_url_get(b, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT) ==
-                              CURLUE_NO_PORT;
+            upgrade =
+                    curl_url_get(a, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT) ==
+                            CURLUE_NO_PORT &&
+                    curl_url_get(b, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT) == CURLUE_NO_PORT;
             curl_free(port);
         }
         allowed = (same_scheme && same_port) || upgrade;
@@ -220,10 +219,9 @@ static bool redirect_allowed(const char *from, const char *to)
 }
 
 /* One request and its answer. *ret_next is where it sends us on to (the client's memory), or NULL. */
-static int perform_once(struct nx_http_client *client,
-        const struct nx_http_client_request *request, const char *url,
-        struct curl_slist *headers, int64_t timeout_ms, struct nx_buf *to, int *ret_status,
-        char **ret_next)
+static int perform_once(struct nx_http_client *client, const struct nx_http_client_request *request,
+        const char *url, struct curl_slist *headers, int64_t timeout_ms, struct nx_buf *to,
+        int *ret_status, char **ret_next)
 {
     CURLcode code = set_up(client, request, url, headers, timeout_ms);
     char *next = NULL;

@@ -235,8 +235,7 @@ int nx_session_client_status(struct nx_session_client *client, const char *sessi
 }
 
 int nx_session_client_join(struct nx_session_client *client, const char *session_id,
-        const char *agent_id, const char *session_key,
-        struct nx_session_client_result **ret_result)
+        const char *agent_id, const char *session_key, struct nx_session_client_result **ret_result)
 {
     struct nx_call call = {
             .kind = NX_CALL_JOIN,
@@ -277,8 +276,7 @@ int nx_session_client_pair_status(struct nx_session_client *client, const char *
 }
 
 int nx_session_client_send(struct nx_session_client *client,
-        const struct nx_session_client_send *message,
-        struct nx_session_client_result **ret_result)
+        const struct nx_session_client_send *message, struct nx_session_client_result **ret_result)
 {
     struct nx_call call = {
             .kind = NX_CALL_SEND,
@@ -321,8 +319,7 @@ int nx_session_client_renew(struct nx_session_client *client, const char *sessio
 }
 
 int nx_session_client_leave(struct nx_session_client *client, const char *session_id,
-        const char *agent_id, const char *session_key,
-        struct nx_session_client_result **ret_result)
+        const char *agent_id, const char *session_key, struct nx_session_client_result **ret_result)
 {
     struct nx_call call = {
             .kind = NX_CALL_LEAVE,

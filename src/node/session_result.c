@@ -268,8 +268,13 @@ int nx_session_result_make(const struct nx_mem *mem, int http_status, struct nx_
     *body = (struct nx_buf){.mem = mem};
     holder->body.max = holder->body.len + 1;
     result = &holder->result;
-    *result = (struct nx_session_client_result){.ttl = -1, .max_agents = -1, .agents_online = -1,
-            .uptime = -1, .active_sessions = -1, .total_agents = -1, .total_messages = -1};
+    *result = (struct nx_session_client_result){.ttl = -1,
+            .max_agents = -1,
+            .agents_online = -1,
+            .uptime = -1,
+            .active_sessions = -1,
+            .total_agents = -1,
+            .total_messages = -1};
     result->http_status = http_status;
     result->body_bytes = holder->body.len;
     result->body = nx_buf_str(&holder->body);

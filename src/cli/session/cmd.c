@@ -111,8 +111,7 @@ int nx_cmd_session(struct nx_cmd *cmd, const char *argument, char ret_id[NX_SESS
     nx_buf_done(&aliases);
     if (!aliased)
         snprintf(id, sizeof(id), "%.*s", NX_SESSION_ID_MAX, argument);
-    if (!nx_name_id_valid(nx_bytes_str(id)) ||
-            (!aliased && strlen(argument) > NX_SESSION_ID_MAX)) {
+    if (!nx_name_id_valid(nx_bytes_str(id)) || (!aliased && strlen(argument) > NX_SESSION_ID_MAX)) {
         char quoted[NX_QUOTE_MAX];
 
         return nx_cmd_fail(cmd, "invalid_session_id",

@@ -79,17 +79,17 @@ bool nx_cmd_accepts_json(struct nx_cmd *cmd, struct nx_session_client *client);
 int nx_cmd_session(struct nx_cmd *cmd, const char *argument, char ret_id[NX_SESSION_ID_MAX + 1]);
 /* The agent to act as: --agent-id, else the stored one. *ret_own: it is the stored one, so the
  * stored key is its. ret_agent is "" when none is known. Returns 0 or an exit code. */
-int nx_cmd_agent(struct nx_cmd *cmd, const char *id, char ret_agent[NX_AGENT_ID_MAX + 1],
-        bool *ret_own);
+int nx_cmd_agent(
+        struct nx_cmd *cmd, const char *id, char ret_agent[NX_AGENT_ID_MAX + 1], bool *ret_own);
 /* As nx_cmd_agent, but none known is a failure that has been printed. */
-int nx_cmd_need_agent(struct nx_cmd *cmd, const char *id, char ret_agent[NX_AGENT_ID_MAX + 1],
-        bool *ret_own);
+int nx_cmd_need_agent(
+        struct nx_cmd *cmd, const char *id, char ret_agent[NX_AGENT_ID_MAX + 1], bool *ret_own);
 /* The stored key, "" when there is none. */
 void nx_cmd_key(const struct nx_cmd *cmd, const char *id, char ret_key[NX_STATE_VALUE_MAX]);
 /* What joining leaves behind: agent, key (when there is one) and server; another agent than before
  * starts without the former one's key and cursor. Returns 0 or an exit code. */
-int nx_cmd_remember(struct nx_cmd *cmd, const char *id, const char *agent, const char *key,
-        const char *url);
+int nx_cmd_remember(
+        struct nx_cmd *cmd, const char *id, const char *agent, const char *key, const char *url);
 /* Prints an answer, or {"error":"non_json_response"} when none came (r < 0) or it was no JSON.
  * Returns the exit code. */
 int nx_cmd_report(const struct nx_cmd *cmd, int r, const struct nx_session_client *client,
@@ -106,8 +106,7 @@ bool nx_doc_text(const struct nx_buf *doc, const char *key, char *ret_text, size
 NX_MUST_USE int nx_doc_set(
         struct nx_cmd *cmd, const char *name, const char *key, const char *raw_value);
 /* The name of a session's alias, false when it has none. */
-bool nx_doc_alias_of(
-        const struct nx_buf *aliases, const char *id, char ret_name[NX_ALIAS_MAX + 1]);
+bool nx_doc_alias_of(const struct nx_buf *aliases, const char *id, char ret_name[NX_ALIAS_MAX + 1]);
 /* Takes out all aliases of a session. */
 NX_MUST_USE int nx_doc_drop_aliases(struct nx_cmd *cmd, const char *id);
 

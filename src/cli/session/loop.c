@@ -13,10 +13,10 @@
 #include "base/time.h"
 #include "cli/session/cmd.h"
 
-#define POLLER            "poller"
-#define INTERVAL_POLL_S   30
-#define INTERVAL_BEAT_S   60
-#define DAEMON_S          3600
+#define POLLER          "poller"
+#define INTERVAL_POLL_S 30
+#define INTERVAL_BEAT_S 60
+#define DAEMON_S        3600
 
 static int64_t mono_ms(void)
 {
@@ -99,8 +99,8 @@ static int poll_now(
 /* An answer after which asking again is pointless: the session or our seat in it is gone. */
 static bool is_final(const struct nx_session_client_result *result)
 {
-    return result->http_status >= 400 && result->http_status < 500 &&
-           result->http_status != 408 && result->http_status != 429 && result->json;
+    return result->http_status >= 400 && result->http_status < 500 && result->http_status != 408 &&
+           result->http_status != 429 && result->json;
 }
 
 static int print_compact(const struct nx_cmd *cmd, const struct nx_session_client_result *result)
@@ -168,8 +168,8 @@ static bool confirmed(int64_t interval_s, int64_t duration_s)
 
 /* Takes the session's mark. Returns the locked descriptor, or a negative error: NX_E_BUSY when
  * another daemon holds it. */
-static int take_mark(struct nx_cmd *cmd, const struct loop *loop, int64_t interval_s,
-        int64_t duration_s)
+static int take_mark(
+        struct nx_cmd *cmd, const struct loop *loop, int64_t interval_s, int64_t duration_s)
 {
     char started[NX_RFC3339_LEN + 1] = {0}, ends[NX_RFC3339_LEN + 1] = {0};
     int fd = nx_state_open(&cmd->state, loop->id, POLLER, true);
@@ -233,8 +233,9 @@ int nx_verb_run_poll_daemon(struct nx_cmd *cmd)
     if (code == 0) {
         fd = take_mark(cmd, &loop, interval_s, duration_s);
         if (fd == NX_E_BUSY)
-            code = nx_cmd_fail(cmd, "already_polling", "this session is being polled already; "
-                                                       "nexus session poll-status shows by whom");
+            code = nx_cmd_fail(cmd, "already_polling",
+                    "this session is being polled already; "
+                    "nexus session poll-status shows by whom");
         else if (fd < 0)
             code = nx_cmd_state_result(cmd, fd, "the poller's mark");
     }

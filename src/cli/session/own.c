@@ -33,8 +33,7 @@ static int print_ok(struct nx_cmd *cmd, const char *key1, const char *value1, co
     return code;
 }
 
-static int set_document(
-        struct nx_cmd *cmd, const char *name, const char *key, const char *text)
+static int set_document(struct nx_cmd *cmd, const char *name, const char *key, const char *text)
 {
     struct nx_buf raw;
     int r;
@@ -123,8 +122,8 @@ static int config_set_url(struct nx_cmd *cmd, const char *text)
     r = nx_server_url_append(&url, nx_bytes_str(text), &reason);
     if (r < 0) {
         nx_buf_done(&url);
-        return nx_cmd_fail(cmd, "invalid_url", "'%s' is no server's URL: %s",
-                nx_quote(text, quoted), reason);
+        return nx_cmd_fail(
+                cmd, "invalid_url", "'%s' is no server's URL: %s", nx_quote(text, quoted), reason);
     }
     (void)nx_buf_str(&url);
     r = nx_buf_error(&url);
@@ -215,8 +214,8 @@ static int bind_target(struct nx_cmd *cmd, struct nx_server *ret_server)
         return nx_cmd_server(cmd, NULL, ret_server);
     nx_buf_init(&url, cmd->mem, NX_URL_BYTES);
     if (nx_server_url_append(&url, nx_bytes_str(text), &reason) < 0 || url.len >= NX_URL_BYTES) {
-        code = nx_cmd_fail(cmd, "invalid_url", "'%s' is no server's URL: %s",
-                nx_quote(text, quoted), reason);
+        code = nx_cmd_fail(
+                cmd, "invalid_url", "'%s' is no server's URL: %s", nx_quote(text, quoted), reason);
     } else {
         memcpy(ret_server->url, url.ptr, url.len);
         ret_server->url[url.len] = '\0';

@@ -6,15 +6,15 @@
 #include "base/json.h"
 #include "cli/session/cmd.h"
 
-#define SERVER_DEFAULT       "https://messaging.md"
-#define CAPS_S               300
-#define GENERATION_S         86400
-#define HTTP_TIMEOUT_MS      10000
-#define STATUS_TIMEOUT_MS    3000
-#define TIMEOUT_SETTING_MAX  3600
-#define CAPS_FILE            "server-caps.json"
-#define GENERATIONS_FILE     "server-generations.json"
-#define USER_AGENT           "nexus-session/0.1"
+#define SERVER_DEFAULT      "https://messaging.md"
+#define CAPS_S              300
+#define GENERATION_S        86400
+#define HTTP_TIMEOUT_MS     10000
+#define STATUS_TIMEOUT_MS   3000
+#define TIMEOUT_SETTING_MAX 3600
+#define CAPS_FILE           "server-caps.json"
+#define GENERATIONS_FILE    "server-generations.json"
+#define USER_AGENT          "nexus-session/0.1"
 
 const char *nx_source_name(enum nx_source source)
 {
@@ -203,8 +203,8 @@ static bool cached(const struct nx_cmd *cmd, const char *file, const char *url, 
            nx_json_get(&object, nx_bytes_str(url), ret_entry) &&
            ret_entry->kind == NX_JSON_OBJECT &&
            nx_json_get(ret_entry, NX_BYTES("fetchedAt"), &fetched_at) &&
-           fetched_at.kind == NX_JSON_NUMBER && nx_json_int(&fetched_at, &at_s) &&
-           at_s <= now_s && now_s - at_s < fresh_s;
+           fetched_at.kind == NX_JSON_NUMBER && nx_json_int(&fetched_at, &at_s) && at_s <= now_s &&
+           now_s - at_s < fresh_s;
 }
 
 /* A cache that cannot be read is thrown away, one that cannot be written does without. */
@@ -226,9 +226,8 @@ static int remembered_generation(const struct nx_cmd *cmd, const char *url)
 
     nx_buf_init(&doc, cmd->mem, NX_STATE_DOCUMENT_MAX);
     if (!cached(cmd, GENERATIONS_FILE, url, GENERATION_S, &doc, &entry) ||
-            !nx_json_get(&entry, NX_BYTES("generation"), &value) ||
-            value.kind != NX_JSON_NUMBER || !nx_json_int(&value, &generation) ||
-            generation != 1)
+            !nx_json_get(&entry, NX_BYTES("generation"), &value) || value.kind != NX_JSON_NUMBER ||
+            !nx_json_int(&value, &generation) || generation != 1)
         generation = 0;
     nx_buf_done(&doc);
     return (int)generation;
@@ -274,8 +273,7 @@ void nx_cmd_close(struct nx_cmd *cmd, struct nx_session_client *client)
 {
     if (!client)
         return;
-    remember_generation(
-            cmd, nx_session_client_url(client), nx_session_client_generation(client));
+    remember_generation(cmd, nx_session_client_url(client), nx_session_client_generation(client));
     nx_session_client_free(client);
 }
 
@@ -302,8 +300,8 @@ static void append_capabilities(struct nx_buf *to, const struct nx_session_clien
         NX_BUF_LIT(to, "{}");
 }
 
-static void cache_capabilities(struct nx_cmd *cmd, const char *url,
-        const struct nx_session_client_result *result)
+static void cache_capabilities(
+        struct nx_cmd *cmd, const char *url, const struct nx_session_client_result *result)
 {
     struct nx_buf entry;
 

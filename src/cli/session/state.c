@@ -259,8 +259,8 @@ static bool old_place(const struct nx_state *state, const char *id, enum nx_stat
     return false;
 }
 
-static int read_old(const struct nx_state *state, const char *id, enum nx_state_field field,
-        struct nx_buf *to)
+static int read_old(
+        const struct nx_state *state, const char *id, enum nx_state_field field, struct nx_buf *to)
 {
     char name[NX_SESSION_ID_MAX + 32];
     const char *folder;
@@ -487,8 +487,8 @@ static int add_id(struct nx_state_list *list, const char *id, size_t len)
 }
 
 /* Adds the ids of a folder's entries PREFIX id SUFFIX that are of the wanted type and ours. */
-static int scan(struct nx_state_list *list, int dir, const char *prefix, const char *suffix,
-        mode_t type)
+static int scan(
+        struct nx_state_list *list, int dir, const char *prefix, const char *suffix, mode_t type)
 {
     DIR *stream = fdopendir(dir);
     const struct dirent *entry;

@@ -77,7 +77,7 @@ void nx_state_unlock(struct nx_state *state);
 
 /* Opens sessions/ID/NAME for reading and writing, made when it is not there; for the poller's
  * mark. Returns a descriptor or a negative error. */
-NX_MUST_USE int nx_state_open(const struct nx_state *state, const char *id, const char *name,
-        bool make);
+NX_MUST_USE int nx_state_open(
+        const struct nx_state *state, const char *id, const char *name, bool make);
 
 #endif

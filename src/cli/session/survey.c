@@ -33,8 +33,8 @@ static int survey_begin(struct survey *survey, struct nx_cmd *cmd)
     nx_buf_init(&survey->doc, cmd->mem, DOCUMENT_MAX);
     r = nx_state_sessions(&cmd->state, &survey->sessions);
     if (r < 0)
-        return nx_cmd_fail(cmd, "state_error", "the sessions in %s: %s", cmd->state.root,
-                nx_error_text(r));
+        return nx_cmd_fail(
+                cmd, "state_error", "the sessions in %s: %s", cmd->state.root, nx_error_text(r));
     r = nx_doc_read(cmd, "aliases.json", &survey->aliases);
     if (r < 0 && r != NX_E_NOTFOUND) {
         (void)nx_cmd_state_result(cmd, r, "aliases.json");
@@ -142,7 +142,8 @@ static void append_raw(
 {
     struct nx_json object, value;
 
-    if (result && nx_json_parse(nx_bytes_of(result->body, result->body_bytes), &object, NULL) == 0 &&
+    if (result &&
+            nx_json_parse(nx_bytes_of(result->body, result->body_bytes), &object, NULL) == 0 &&
             nx_json_get(&object, nx_bytes_str(key), &value))
         nx_buf_append(to, value.text);
     else
@@ -259,9 +260,8 @@ static struct nx_session_client_result *poll_session(struct survey *survey, cons
         nx_cmd_say(cmd, "session %s has no agent here; not polled", id);
         return NULL;
     }
-    if (nx_session_client_poll(server->client, id, agent,
-                stored(cmd, id, NX_STATE_CURSOR, after), nx_args_flag(&cmd->args, "members"),
-                &result) < 0) {
+    if (nx_session_client_poll(server->client, id, agent, stored(cmd, id, NX_STATE_CURSOR, after),
+                nx_args_flag(&cmd->args, "members"), &result) < 0) {
         note_silence(survey, server);
         return NULL;
     }
@@ -316,8 +316,8 @@ static int poll_all(struct survey *survey, struct polled *polled)
     for (size_t i = 0; code == 0 && i < survey->sessions.count; i++) {
         if (polled[i].next[0])
             code = nx_cmd_state_result(cmd,
-                    nx_state_set(&cmd->state, survey->sessions.ids[i], NX_STATE_CURSOR,
-                            polled[i].next),
+                    nx_state_set(
+                            &cmd->state, survey->sessions.ids[i], NX_STATE_CURSOR, polled[i].next),
                     "a cursor");
     }
     return code;
@@ -343,8 +343,7 @@ int nx_verb_run_poll_all(struct nx_cmd *cmd)
 
 /* ---- doctor ---- */
 
-static bool examine_server(
-        struct survey *survey, const char *url, bool first)
+static bool examine_server(struct survey *survey, const char *url, bool first)
 {
     struct known_server *server = server_at(survey, url, survey->cmd->status_timeout_ms);
     struct nx_session_client_result *result = NULL;
@@ -407,8 +406,7 @@ static const char *key_word(enum nx_state_key_file file)
 }
 
 /* "true", "false", or "null" when it cannot be told. */
-static const char *membership(
-        const struct nx_session_client_result *result, const char *agent)
+static const char *membership(const struct nx_session_client_result *result, const char *agent)
 {
     if (!result || !agent)
         return "null";
@@ -465,8 +463,7 @@ static bool examine_session(struct survey *survey, const char *id, bool first)
 static int examine(struct survey *survey, const struct nx_server *effective)
 {
     struct nx_cmd *cmd = survey->cmd;
-    bool overrides =
-            effective->source == NX_SOURCE_FLAG || effective->source == NX_SOURCE_ENV;
+    bool overrides = effective->source == NX_SOURCE_FLAG || effective->source == NX_SOURCE_ENV;
     bool divergence =
             overrides && cmd->config_url[0] && strcmp(cmd->config_url, effective->url) != 0;
     struct nx_buf body;

@@ -115,14 +115,13 @@ int nx_verb_run_status(struct nx_cmd *cmd)
     int code = begin_session(cmd, &talk, true);
 
     if (code == 0)
-        code = report(cmd, &talk,
-                nx_session_client_status(talk.client, talk.id, &talk.result));
+        code = report(cmd, &talk, nx_session_client_status(talk.client, talk.id, &talk.result));
     return end(cmd, &talk, code);
 }
 
 /* The stored key only ever goes where it came from: with --url elsewhere it stays at home. */
-static void key_for(struct nx_cmd *cmd, const struct talk *talk, bool own,
-        char ret_key[NX_STATE_VALUE_MAX])
+static void key_for(
+        struct nx_cmd *cmd, const struct talk *talk, bool own, char ret_key[NX_STATE_VALUE_MAX])
 {
     char bound[NX_URL_BYTES];
 
@@ -156,8 +155,7 @@ int nx_verb_run_join(struct nx_cmd *cmd)
     r = nx_session_client_join(talk.client, talk.id, agent, key[0] ? key : NULL, &talk.result);
     nx_wipe(key, sizeof(key));
     if (r == 0 && talk.result->ok)
-        stored = nx_cmd_remember(
-                cmd, talk.id, agent, answered_key(talk.result), talk.server.url);
+        stored = nx_cmd_remember(cmd, talk.id, agent, answered_key(talk.result), talk.server.url);
     code = nx_cmd_report(cmd, r, talk.client, talk.result);
     return end(cmd, &talk, code != 0 ? code : stored);
 }
@@ -207,8 +205,8 @@ int nx_verb_run_claim(struct nx_cmd *cmd)
     if (r == 0 && talk.result->ok) {
         stored = NX_EXIT_FAILED;
         if (answered_id(cmd, talk.result))
-            stored = nx_cmd_remember(cmd, talk.result->session_id, agent,
-                    answered_key(talk.result), talk.server.url);
+            stored = nx_cmd_remember(cmd, talk.result->session_id, agent, answered_key(talk.result),
+                    talk.server.url);
     }
     code = nx_cmd_report(cmd, r, talk.client, talk.result);
     if (code == 0 && stored == 0)
@@ -429,7 +427,7 @@ int nx_verb_run_leave(struct nx_cmd *cmd)
     key_for(cmd, &talk, own, key);
     r = nx_session_client_leave(talk.client, talk.id, agent, key[0] ? key : NULL, &talk.result);
     nx_wipe(key, sizeof(key));
-    code = nx_cmd_report(cmd, r, talk.client, talk.result);
+    (void)nx_cmd_report(cmd, r, talk.client, talk.result);
     if (r == 0 && talk.result->gone) {
         code = forget(cmd, talk.id);
         nx_cmd_hint("✅ Left: what was stored of session %s is removed", talk.id);

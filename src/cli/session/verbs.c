@@ -42,7 +42,7 @@
 #define INTERVAL(text)                                                                             \
     {                                                                                              \
         .name = "interval", .kind = NX_OPTION_INT, .value_name = "SECONDS",                        \
-        .help = "how often to ask the server", .fallback = text, .min = 1, .max = 86400            \
+        .help = "how often to ask the server", .fallback = (text), .min = 1, .max = 86400          \
     }
 
 static const struct nx_option url_options[] = {URL};
@@ -238,7 +238,8 @@ const struct nx_verb nx_verb_session = {
         .arguments = "VERB",
         .summary = "talk to other agents through a session messaging service",
         .description =
-                "Creates sessions, pairs agents, sends and polls. Prints JSON alone on stdout, words "
+                "Creates sessions, pairs agents, sends and polls. Prints JSON alone on stdout, "
+                "words "
                 "for people on stderr.\n\n"
                 "The server is the one of --url, else the session's own, else NEXUS_URL, else the "
                 "configured one, else https://messaging.md. State is kept in "

@@ -97,8 +97,7 @@ void nx_exchange_done(struct nx_exchange *exchange);
 /* Takes the answer. Returns 1 when another request is out, 0 when exchange->answer is the result,
  * or NX_E_NOMEM, NX_E_TOO_LARGE. status 0 means that no answer came: the result is then an earlier
  * answer when there is one, else one with status 0. */
-NX_MUST_USE int nx_exchange_answer(
-        struct nx_exchange *exchange, int status, struct nx_bytes body);
+NX_MUST_USE int nx_exchange_answer(struct nx_exchange *exchange, int status, struct nx_bytes body);
 
 /* The decision table for leave: what the answer to the leave says alone. Sets *ret_ask when the
  * session's status has to be asked first. */
