@@ -82,8 +82,8 @@ static void siphash_vector(void **state)
     uint8_t input[15];
 
     (void)state;
-    for (uint8_t i = 0; i < sizeof(input); i++)
-        input[i] = i;
+    for (size_t i = 0; i < sizeof(input); i++)
+        input[i] = (uint8_t)i;
     assert_true(nx_hash(&key, input, sizeof(input)) == UINT64_C(0xa129ca6149be45e5));
 }
 

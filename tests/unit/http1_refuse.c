@@ -239,6 +239,36 @@ static void vectors_are_refused_by_name(void **state)
     }
 }
 
+/* Where llhttp would have refused too, the message tells that our own check was first. */
+static void the_message_says_why(void **state)
+{
+    static const struct {
+        const char *message;
+        struct nx_bytes input;
+    } why[] = {
+            {"the head holds a bare CR", {GET "A: b\rC: d\r\n\r\n", sizeof(GET) + 13}},
+            {"a header field is folded over several lines",
+                    {GET "A: b\r\n c\r\n\r\n", sizeof(GET) + 12}},
+            {"the head holds a control character",
+                    {GET "A: 0123456789abcdef\x7fghijklmnopqrstuvw\r\n\r\n", sizeof(GET) + 40}},
+            {"the request target holds a character that is not allowed",
+                    {"GET /\xff HTTP/1.1\r\n", 17}},
+            {"Content-Length is doubled or stands beside Transfer-Encoding",
+                    {POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", sizeof(POST) + 39}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(why) / sizeof(why[0]); i++) {
+        struct run run;
+
+        run_pieces(&run, nx_mem_libc(), limits, why[i].input, 0, SIZE_MAX);
+        assert_int_equal(run.refused, 400);
+        if (!memmem(run.out.ptr, run.out.len, why[i].message, strlen(why[i].message)))
+            fail_msg("%s: %s", why[i].message, nx_buf_str(&run.out));
+        run_end(&run);
+    }
+}
+
 /* Plays a request whose `unit` is repeated n times between front and back. */
 static void repeat(struct run *run, const struct nx_http1_limits *with, const char *front,
         const char *unit, size_t n, const char *back, size_t piece)
@@ -514,6 +544,32 @@ static void output_has_a_limit(void **state)
     run_end(&run);
 }
 
+static void sent_bytes_make_room(void **state)
+{
+    static char body[700];
+    struct nx_http1_limits small = *limits;
+    struct nx_http1_answer answer = {.status = 200, .body = {body, sizeof(body)}};
+    struct run run;
+    size_t taken = 0;
+
+    (void)state;
+    small.output_bytes_max = 1000;
+    assert_int_equal(run_begin(&run, nx_mem_libc(), &small), 0);
+    for (int i = 0; i < 100; i++) {
+        size_t had = nx_http1_server_output(run.server).len;
+
+        body[0] = (char)i;
+        assert_int_equal(nx_http1_server_read(run.server, 0, NX_BYTES(GET "\r\n"), &taken), 0);
+        assert_int_equal(nx_http1_server_respond(run.server, 0, RUN_DATE, &answer), 0);
+        assert_int_equal(nx_http1_server_output(run.server)
+                                 .ptr[nx_http1_server_output(run.server).len - sizeof(body)],
+                i);
+        nx_http1_server_written(run.server, 0, nx_http1_server_output(run.server).len - 100);
+        assert_int_equal(had, i > 0 ? 100 : 0);
+    }
+    run_end(&run);
+}
+
 struct ledger {
     size_t live;
     size_t calls;
@@ -584,6 +640,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(vectors_are_refused_by_name),
+            cmocka_unit_test(the_message_says_why),
             cmocka_unit_test(limits_are_exact),
             cmocka_unit_test(content_length_is_refused_at_once),
             cmocka_unit_test(endless_lines_are_cut),
@@ -594,6 +651,7 @@ int main(void)
             cmocka_unit_test(dripping_does_not_help),
             cmocka_unit_test(writing_has_a_deadline),
             cmocka_unit_test(output_has_a_limit),
+            cmocka_unit_test(sent_bytes_make_room),
             cmocka_unit_test(idle_peers_are_cheap),
     };
 

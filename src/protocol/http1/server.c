@@ -523,7 +523,7 @@ int nx_http1_server_respond(struct nx_http1_server *server, int64_t now_ms, cons
 
 struct nx_bytes nx_http1_server_output(const struct nx_http1_server *server)
 {
-    if (unsent(server) == 0)
+    if (unsent(server) == 0 || server->state == STATE_CLOSED)
         return (struct nx_bytes){NULL, 0};
     return nx_bytes_of(server->out.ptr + server->out_at, unsent(server));
 }

@@ -91,7 +91,7 @@ static struct entry *begin(struct nx_ratelimit *r, int64_t mono_ms,
             break;
         forget(r, r->oldest);
     }
-    if (r->map.count >= r->map.count_max)
+    if (r->oldest && r->map.count >= r->map.count_max)
         forget(r, r->oldest);
     entry = nx_mem_zalloc(r->mem, 1, sizeof(*entry));
     if (!entry)
