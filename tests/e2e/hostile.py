@@ -150,6 +150,24 @@ class Hostile(lib.Case):
         if not lib.sanitized():
             self.assertLess(self.server.rss_kib() - rss, 8 * 1024, "memory grows, KiB")
 
+    def test_refusals_leave_nothing_behind(self):
+        """The same refusals and reads over and over: memory stands still."""
+        base, agent = "%s/%s" % (self.api.base, self.sid), AGENT.decode()
+        code = self.api.code(self.sid)
+        cycle = [("GET", base, None), ("GET", base + "/messages", None), ("POST", base + "/messages", {"text": 1}),
+                 ("POST", base + "/messages", b"{"), ("PATCH", base, None), ("GET", "/nowhere", None), ("PUT", "/v1/pair", {}),
+                 ("PUT", "/v1/session", {"ttl": 0}), ("POST", base + "/join", None), ("GET", "/v1/pair/%s/skill" % code, None),
+                 ("POST", "/v1/pair/%s/claim" % code, None), ("DELETE", base + "/agents/" + agent, None),
+                 ("POST", base + "/renew", {"ttl": 600}), ("GET", "/v1/sessions/" + "0" * 48, None), ("GET", "/v1/stats", None)]
+        rss = None
+        for number in range(500):
+            for method, path, body in cycle:
+                self.assertLess(self.api.request(method, path, body, agent=agent, check=False).status, 500)
+            if number == 100:
+                rss = self.server.rss_kib()
+        if not lib.sanitized():
+            self.assertLess(self.server.rss_kib() - rss, 1024, "memory grows, KiB")
+
     @staticmethod
     def pieces(source, data):
         """The data whole, or cut somewhere."""

@@ -20,7 +20,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NEXUS = os.path.abspath(os.environ.get("NEXUS_BIN", os.path.join(ROOT, "build", "nexus")))
 TIMEOUT_S = float(os.environ.get("NEXUS_TEST_TIMEOUT_S", "15"))
-SETTINGS = re.compile(r"NEXUS_|(PORT|DATA_DIR|MAX_TTL_SECONDS|MAX_AGENTS|AGENT_INACTIVITY_SECONDS)$")
+SETTINGS = re.compile(r"NEXUS_|XDG_|(PORT|DATA_DIR|MAX_TTL_SECONDS|MAX_AGENTS|AGENT_INACTIVITY_SECONDS)$")
 SANITIZER = re.compile(rb"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
 
 

@@ -466,7 +466,7 @@ class Messages:
         for number in range(300):
             self.expect(self.api.send(sid, "a", "%d:" % number + "x" * 1000), 201)
         got, cursor = [], "0"
-        while True:
+        for _ in range(301):
             body = self.expect(self.api.poll(sid, "a", cursor), 200)
             if not body["messages"]:
                 break
