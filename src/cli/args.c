@@ -78,8 +78,8 @@ void nx_nearest_init(struct nx_nearest *nearest, const char *word)
 
     nearest->word = len > WORD_MAX || len == 0 ? NULL : word;
     nearest->best = NULL;
-    /* One past what still counts as near: 1 change in 4 letters, 2 in 8, 3 in more. */
-    nearest->distance = len <= 1 ? 0 : len <= 4 ? 2 : len <= 8 ? 3 : 4;
+    /* One past what still counts as near: 1 change in 4 letters, 2 in 7, 3 in more. */
+    nearest->distance = len <= 1 ? 0 : len <= 4 ? 2 : len <= 7 ? 3 : 4;
 }
 
 void nx_nearest_offer(struct nx_nearest *nearest, const char *known)

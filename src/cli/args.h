@@ -16,9 +16,10 @@
 /* Exit codes of every program here; `nexus help exit-codes` prints them. */
 enum nx_exit {
     NX_EXIT_OK = 0,
-    NX_EXIT_FAILED = 1,      /* it was tried and did not work: an HTTP error, a refused address */
-    NX_EXIT_USAGE = 2,       /* the command line or a setting makes no sense */
-    NX_EXIT_UNAVAILABLE = 3, /* something needed is missing or in use: the data folder, a helper */
+    NX_EXIT_FAILED = 1, /* it was tried and did not work: an HTTP error, a refused address */
+    NX_EXIT_USAGE = 2,  /* the command line or a setting makes no sense */
+    NX_EXIT_UNAVAILABLE =
+            3, /* something needed is missing or in use: address, data folder, helper */
 };
 
 struct nx_args {
@@ -29,7 +30,8 @@ struct nx_args {
 };
 
 /* Reads argv (behind the verb's name). A word is an option when it begins with two dashes and a
- * letter; "-" and "-- text" are operands. An option given twice counts as given last. Reorders argv so that operands come first.
+ * letter; "-" and "-- text" are operands. An option given twice counts as given last. Reorders
+ * argv so that operands come first.
  * Returns 0, or NX_EXIT_USAGE after printing one line to stderr that names the fault, with a
  * suggestion when a word is near a known one. `--help` prints the verb's help and sets *ret_help;
  * the caller then exits 0. */
@@ -37,8 +39,8 @@ int nx_args_parse(const struct nx_verb *verb, const char *path, int argc, char *
         struct nx_args *ret_args, bool *ret_help);
 
 /* Checks the number of operands against verb->arguments: words in order, "[WORD]" may be missing,
- * "WORD..." may repeat, "a|b|c" must be one of these. Returns 0, or NX_EXIT_USAGE after printing one
- * line to stderr. */
+ * "WORD..." may repeat, "a|b|c" must be one of these. Returns 0, or NX_EXIT_USAGE after printing
+ * one line to stderr. */
 int nx_args_check_operands(const struct nx_args *args, const char *path);
 
 /* The option's text from the command line, NULL when not given there. name must be the verb's. */
@@ -52,7 +54,7 @@ const struct nx_option *nx_option_find(const struct nx_verb *verb, const char *n
  * "'x' is not a number from 1 to 86400". */
 bool nx_option_check(
         const struct nx_option *option, const char *text, char ret_fault[NX_FAULT_TEXT_MAX]);
-/* Reads a checked NX_OPTION_INT or NX_OPTION_BYTES. Returns false when it is none or out of range. */
+/* Reads an NX_OPTION_INT or NX_OPTION_BYTES. Returns false when it is none or out of range. */
 bool nx_option_int(const struct nx_option *option, const char *text, int64_t *ret_value);
 /* "true", "yes", "on", "1" and their contraries, in any case. */
 bool nx_option_bool(const char *text, bool *ret_value);

@@ -92,7 +92,10 @@ enum nx_operand nx_place_operand(const struct nx_verb *verb, size_t at, struct n
         return NX_OPERAND_NONE;
     if (memchr(word.ptr, '|', word.len))
         return NX_OPERAND_WORDS;
-    if (memmem(word.ptr, word.len, "SESSION", 7) || memmem(word.ptr, word.len, "ALIAS", 5))
+    if (memmem(word.ptr, word.len, "SESSION", 7))
+        return NX_OPERAND_SESSION;
+    /* A name behind a session is a new one; one that comes first is an alias that exists. */
+    if (at == 0 && nx_bytes_equal(word, NX_BYTES("NAME")))
         return NX_OPERAND_SESSION;
     if (memmem(word.ptr, word.len, "FILE", 4))
         return NX_OPERAND_FILE;

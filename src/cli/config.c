@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 
-#define OUTPUT_MAX (1024 * 1024)
+#define OUTPUT_MAX ((size_t)1024 * 1024)
 #define VALUE_MAX  8192
 
 static const char *source_name(enum nx_setting_source source)

@@ -74,8 +74,8 @@ static void heading(FILE *to, const char *text)
 
 static void option(FILE *to, const struct nx_option *o)
 {
+    bool shown = o->fallback && o->kind != NX_OPTION_FLAG;
     char text[1024];
-    size_t len = 0;
 
     if (o->value_name)
         fprintf(to, "  --%s %s\n", o->name, o->value_name);
@@ -83,12 +83,10 @@ static void option(FILE *to, const struct nx_option *o)
         fprintf(to, "  --%s, --no-%s\n", o->name, o->name);
     else
         fprintf(to, "  --%s\n", o->name);
-    len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", o->help);
-    if (o->fallback && o->kind != NX_OPTION_FLAG && len < sizeof(text))
-        len += (size_t)snprintf(text + len, sizeof(text) - len, " (default %s)", o->fallback);
-    if (o->env && len < sizeof(text))
-        (void)snprintf(text + len, sizeof(text) - len, " [%s%s%s]", o->env, o->env_old ? ", " : "",
-                o->env_old ? o->env_old : "");
+    snprintf(text, sizeof(text), "%s%s%s%s%s%s%s%s%s", o->help, shown ? " (default " : "",
+            shown ? o->fallback : "", shown ? ")" : "", o->env ? " [" : "", o->env ? o->env : "",
+            o->env && o->env_old ? ", " : "", o->env && o->env_old ? o->env_old : "",
+            o->env ? "]" : "");
     fputs("      ", to);
     nx_help_wrap(to, text, 6, 6);
 }

@@ -1,5 +1,5 @@
-/* What the settings of `nexus serve` mean to the session server: checks that involve more than one of
- * them, the server's options, and the exit codes of its errors. Runs nothing: serve.c. */
+/* What the settings of `nexus serve` mean to the session server: checks that involve more than one
+ * of them, the server's options, and the exit codes of its errors. Runs nothing: serve.c. */
 #include "cli/commands.h"
 
 /* A default that a given cap undercuts follows the cap; a given value above it is a fault. */

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "cli/args.h"
 
-#define NX_SETTINGS_FILE_MAX (256 * 1024)
+#define NX_SETTINGS_FILE_MAX ((size_t)256 * 1024)
 
 enum nx_setting_source {
     NX_SETTING_DEFAULT,

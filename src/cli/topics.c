@@ -1,4 +1,5 @@
-/* `nexus help [VERB...]` and the topics that belong to no verb: exit codes, environment, settings. */
+/* `nexus help [VERB...]` and the topics that belong to no verb: exit codes, environment,
+ * settings. */
 #include <string.h>
 
 #include "cli/commands.h"
@@ -8,20 +9,24 @@ const struct nx_exit_text nx_exit_texts[4] = {
         {NX_EXIT_FAILED, "it was tried and did not work: an HTTP error, a refused address"},
         {NX_EXIT_USAGE, "the command line or a setting makes no sense"},
         {NX_EXIT_UNAVAILABLE,
-                "something needed is missing or in use: the data folder, the configuration file, a "
-                "helper program"},
+                "something needed is missing or in use: the address, the data folder, the "
+                "configuration file, a helper program"},
 };
 
-/* Variables of no option. */
+/* Variables of no option; `verb` when only that one reads it. */
 static const struct {
     const char *name;
     const char *help;
+    const struct nx_verb *verb;
 } variables[] = {
-        {"HOME", "the home folder, under which .config and .local/state are"},
-        {"XDG_CONFIG_HOME", "the folder of configuration files instead of ~/.config"},
-        {"XDG_STATE_HOME", "the folder of data instead of ~/.local/state"},
-        {"NEXUS_LIBEXEC", "the folder of the helper programs"},
-        {"NO_COLOR", "no colours, when it is not empty"},
+        {"NEXUS_HTTP_TIMEOUT", "seconds a request may take; 10 when not set", &nx_verb_session},
+        {"NEXUS_STATUS_TIMEOUT", "seconds a question for a state may take; 3 when not set",
+                &nx_verb_session},
+        {"HOME", "the home folder, under which .config and .local/state are", NULL},
+        {"XDG_CONFIG_HOME", "the folder of configuration files instead of ~/.config", NULL},
+        {"XDG_STATE_HOME", "the folder of data instead of ~/.local/state", NULL},
+        {"NEXUS_LIBEXEC", "the folder of the helper programs", NULL},
+        {"NO_COLOR", "no colours, when it is not empty", NULL},
 };
 
 static void each_option(const struct nx_verb *verb, const struct nx_verb *skip,
@@ -75,8 +80,10 @@ void nx_environment_each(const struct nx_verb *verb,
             each_of_verb(below, serve ? NULL : &nx_verb_serve, each, ctx);
         }
     }
-    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
-        each(ctx, variables[i].name, variables[i].help);
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        if (!verb || verb == &nx_verb_root || !variables[i].verb || variables[i].verb == verb)
+            each(ctx, variables[i].name, variables[i].help);
+    }
 }
 
 static void print_exit_codes(FILE *to)

@@ -1,5 +1,5 @@
-/* The table of verbs and options of `nexus`: help, man pages, completions, suggestions, settings and
- * the reading of the command line all come from here. `nexus session` has its own file. */
+/* The table of verbs and options of `nexus`: help, man pages, completions, suggestions, settings
+ * and the reading of the command line all come from here. `nexus session` has its own file. */
 #include "cli/verb.h"
 
 #include "cli/formats.h"

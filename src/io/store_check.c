@@ -241,24 +241,40 @@ static int compare(bool numbers, struct nx_bytes a, struct nx_bytes b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-/* Fetches a value that has pages of its own. */
+static int claim_run(struct check *check, uint64_t page, uint64_t pages)
+{
+    int r = 0;
+
+    if (pages > check->file_pages)
+        return damaged(check, "a record is larger than the file");
+    for (uint64_t i = 0; r == 0 && i < pages; i++)
+        r = claim(check, page + i, true);
+    return r;
+}
+
+/* Fetches a value that has pages of its own: as many as it needs, or more, when it once was larger
+ * and LMDB has kept them. */
 static int read_big(struct check *check, const struct node *node, struct nx_bytes *ret_value)
 {
     uint64_t page = u64_at(node->data.ptr);
     uint64_t pages = ((uint64_t)PAGE_HEAD - 1 + node->size) / check->page_bytes + 1;
-    size_t bytes = (size_t)(pages * check->page_bytes);
+    size_t bytes = (size_t)PAGE_HEAD + node->size;
+    char head[PAGE_HEAD];
     char *ptr;
     int r;
 
     if (!check->free_tree && node->size > STORE_VALUE_BYTES_MAX + STORE_SUM_BYTES)
         return damaged(check, "a record is larger than any can be");
-    if (pages > check->file_pages)
-        return damaged(check, "a record is larger than the file");
-    for (uint64_t i = 0; i < pages; i++) {
-        r = claim(check, page + i, true);
-        if (r < 0)
-            return r;
-    }
+    if (page < 2 || page >= check->file_pages)
+        return damaged(check, "it is too short: page %llu is missing", (unsigned long long)page);
+    r = read_at(check, head, sizeof(head), page * check->page_bytes);
+    if (r < 0)
+        return r;
+    if (u64_at(head) != page || u16_at(head + 10) != PAGE_OVERFLOW || u32_at(head + 12) < pages)
+        return damaged(check, "the head of page %llu is wrong", (unsigned long long)page);
+    r = claim_run(check, page, u32_at(head + 12));
+    if (r < 0)
+        return r;
     if (bytes > check->big_capacity) {
         ptr = nx_mem_resize(check->mem, check->big, bytes);
         if (!ptr)
@@ -267,13 +283,9 @@ static int read_big(struct check *check, const struct node *node, struct nx_byte
         check->big_capacity = bytes;
     }
     r = read_at(check, check->big, bytes, page * check->page_bytes);
-    if (r < 0)
-        return r;
-    if (u64_at(check->big) != page || u16_at(check->big + 10) != PAGE_OVERFLOW ||
-            u32_at(check->big + 12) != pages)
-        return damaged(check, "the head of page %llu is wrong", (unsigned long long)page);
-    *ret_value = nx_bytes_of(check->big + PAGE_HEAD, node->size);
-    return 0;
+    if (r == 0)
+        *ret_value = nx_bytes_of(check->big + PAGE_HEAD, node->size);
+    return r;
 }
 
 /* A list of free pages: the transaction that freed them, their count, their numbers descending. */

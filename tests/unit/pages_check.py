@@ -7,12 +7,15 @@ seen doing so."""
 import base64
 import hashlib
 import html.parser
+import http.server
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 PRINT = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
@@ -53,11 +56,9 @@ def page(form, state, url=URL, code=CODE):
 
 
 def hostile_urls():
-    for text in HOSTILE:
+    for at, text in enumerate(HOSTILE):
         yield text
-        yield "http://127.0.0.1:3000" + text
-        yield "http://" + text
-        yield "https://host/" + text
+        yield ("http://127.0.0.1:3000", "http://", "https://host/")[at % 3] + text
     yield from ("", "ftp://host", "http://", "http:///x", "http://user:pass@host", "//host",
                 "http://-x", "http://host?x=$(touch canary)", "http://host#x", "http://" + "a" * 300)
 
@@ -243,6 +244,130 @@ class Pages(unittest.TestCase):
                 self.assertEqual(os.listdir(folder), ["nexus.sh"])
             expected = url if url == URL else "https://nexus-server.example"
             self.assertIn("URL_DEFAULT='%s'" % expected, script)
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    """Just enough of the service to drive the script: says what it was asked."""
+
+    canned = {
+        "PUT /v1/sessions": (201, {"sessionId": "5e55", "ttl": 60}),
+        "POST /v1/sessions/5e55/join": (200, {"status": "joined", "sessionKey": "6e"}),
+        "PUT /v1/pair": (201, {"code": CODE, "url": "http://x/p/" + CODE}),
+        "POST /v1/pair/%s/claim" % CODE: (200, {"sessionId": "5e55", "sessionKey": "7f"}),
+        "GET /v1/pair/%s/status" % CODE: (200, {"state": "claimed"}),
+        "POST /v1/sessions/5e55/messages": (201, {"ok": True, "cursor": "1"}),
+        "GET /v1/sessions/5e55/messages": (200, {"messages": [], "nextCursor": "4"}),
+        "GET /v1/sessions/5e55/messages?after=4": (200, {"messages": [], "nextCursor": "4"}),
+        "GET /v1/sessions/5e55/messages?after=2&members=true": (200, {"nextCursor": "9"}),
+        "POST /v1/sessions/5e55/renew": (200, {"ttl": 90}),
+        "DELETE /v1/sessions/5e55/agents/me": (200, {"ok": True}),
+    }
+    asked = []
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        call = "%s %s" % (self.command, self.path)
+        self.asked.append((call, dict(self.headers), body))
+        status, value = self.canned.get(call, (404, {"error": "not_found"}))
+        data = b"<html>" if "broken" in self.path else json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_PUT = do_POST = do_DELETE = answer
+
+    def log_message(self, *_):
+        pass
+
+
+class Script(unittest.TestCase):
+    """nexus.sh against a service that notes what it is asked."""
+
+    def setUp(self):
+        Service.asked = []
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.folder.name, "nexus.sh")
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(page("script", "none", self.url))
+
+    def tearDown(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.folder.cleanup()
+
+    def run_verb(self, *arguments, status=0):
+        done = subprocess.run(
+            ["sh", self.path, *arguments], capture_output=True, text=True, timeout=30,
+            env={"PATH": os.environ["PATH"], "HOME": self.folder.name,
+                 "TMPDIR": self.folder.name})
+        self.assertEqual(done.returncode, status, done.stderr)
+        return json.loads(done.stdout) if done.stdout else None
+
+    def state(self, name):
+        path = os.path.join(self.folder.name, ".config/messaging/sessions/5e55", name)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    def test_flow(self):
+        greeting = "It's \"said\" $(x) `y` \\n €"
+        self.run_verb("create", "--greeting", greeting, "--max-agents", "3")
+        self.assertEqual(json.loads(Service.asked[-1][2]),
+                         {"ttl": 3660, "maxAgents": 3, "greeting": greeting})
+        self.run_verb("join", "5e55", "--agent-id", "me")
+        self.assertEqual((self.state("agent"), self.state("key"), self.state("server")),
+                         ("me\n", "6e\n", self.url + "\n"))
+        self.assertEqual(self.run_verb("pair", "5e55")["code"], CODE)
+        self.run_verb("send", "5e55", greeting, "--json", '{"n": 1.10, "n": 20000000000000000000}')
+        call, headers, body = Service.asked[-1]
+        self.assertEqual((headers["X-Agent-Id"], headers["X-Session-Key"]), ("me", "6e"))
+        self.assertEqual(json.loads(body)["text"], greeting)
+        self.assertIn('"json":{"n": 1.10, "n": 20000000000000000000}', body)
+        self.run_verb("send", "5e55", "--json", "[1]")
+        self.assertEqual(Service.asked[-1][2], '{"json":[1]}')
+        self.run_verb("poll", "5e55")
+        self.assertEqual(self.state("cursor"), "4\n")
+        self.run_verb("poll", "5e55")
+        self.run_verb("poll", "5e55", "--after", "2", "--members")
+        self.assertEqual(self.state("cursor"), "4\n")
+        self.run_verb("poll", "--after", "0", "5e55")
+        self.assertEqual(Service.asked[-1][0], "GET /v1/sessions/5e55/messages")
+        self.assertEqual(self.run_verb("renew", "5e55", "--ttl", "90")["ttl"], 90)
+        self.assertEqual(json.loads(Service.asked[-1][2]), {"ttl": 90})
+        self.run_verb("leave", "5e55")
+        self.assertFalse(os.path.exists(os.path.join(self.folder.name,
+                                                     ".config/messaging/sessions/5e55")))
+        self.assertEqual(os.listdir(self.folder.name).count("nexus.sh"), 1)
+        self.assertEqual([n for n in os.listdir(self.folder.name) if n.startswith("tmp")], [])
+
+    def test_claim(self):
+        self.run_verb("claim", CODE, "--agent-id", "me")
+        self.assertEqual(self.state("key"), "7f\n")
+        self.assertEqual(self.run_verb("pair-status", CODE), {"state": "claimed"})
+
+    def test_no(self):
+        self.assertEqual(self.run_verb("status", "nope", status=1), {"error": "not_found"})
+        self.assertEqual(self.run_verb("status", "broken", status=1),
+                         {"error": "non_json_response"})
+        self.assertEqual(self.run_verb("status", "5e55", "--url", "http://127.0.0.1:1", status=1),
+                         {"error": "non_json_response"})
+
+    def test_what_cannot_be_is_not_asked(self):
+        for arguments in (["status", "../../etc"], ["status", "a b"], ["join", "5e55"],
+                          ["join", "5e55", "--agent-id", "a\nX-Session-Key: b"],
+                          ["poll", "5e55", "--agent-id", "me", "--after", "1&x=2"],
+                          ["send", "5e55", "--agent-id", "me"], ["claim", "$(x)"],
+                          ["send", "5e55", "--agent-id", "me", "--json", "1} {"],
+                          ["send", "5e55", "--agent-id", "me", "--json", "1 2"],
+                          ["send", "5e55", "two", "texts", "--agent-id", "me"],
+                          ["status", "5e55", "--url", "file:///etc/passwd"],
+                          ["create", "--ttl", "1e3"], ["nonsense"], [], ["--nonsense"]):
+            self.assertIsNone(self.run_verb(*arguments, status=2))
+        self.assertEqual(Service.asked, [])
 
 
 if __name__ == "__main__":

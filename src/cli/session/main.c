@@ -162,13 +162,13 @@ int main(int argc, char **argv)
         return nx_verb_unknown(&nx_verb_session, PATH, argv[at]);
     memmove(argv + at, argv + at + 1, (size_t)(argc - at - 1) * sizeof(*argv));
     argc--;
-    if (strcmp(verb->name, "help") == 0)
-        return run_help(argc, argv);
     snprintf(cmd.path, sizeof(cmd.path), PATH " %s", verb->name);
     if (asks_help(argc, argv)) {
         nx_help_print(stdout, verb, cmd.path);
         return NX_EXIT_OK;
     }
+    if (strcmp(verb->name, "help") == 0)
+        return run_help(argc, argv);
     widen(verb, options, &wide);
     r = nx_args_parse(&wide, cmd.path, argc, argv, &cmd.args, &help);
     if (r == 0)

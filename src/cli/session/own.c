@@ -185,7 +185,7 @@ static int config_unset(struct nx_cmd *cmd)
 
 int nx_verb_run_config(struct nx_cmd *cmd)
 {
-    const char *what = cmd->args.operand_count > 0 ? cmd->args.operands[0] : "show";
+    const char *what = cmd->args.operands[0];
 
     if (strcmp(what, "set-url") == 0) {
         if (cmd->args.operand_count < 2) {

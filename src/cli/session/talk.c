@@ -219,13 +219,14 @@ int nx_verb_run_pair_status(struct nx_cmd *cmd)
 {
     struct talk talk = {0};
     int code = check_code(cmd, cmd->args.operands[0]);
+    int r;
 
     if (code == 0)
         code = begin(cmd, &talk, false);
-    if (code == 0)
-        code = nx_cmd_report(cmd,
-                nx_session_client_pair_status(talk.client, cmd->args.operands[0], &talk.result),
-                talk.client, talk.result);
+    if (code == 0) {
+        r = nx_session_client_pair_status(talk.client, cmd->args.operands[0], &talk.result);
+        code = nx_cmd_report(cmd, r, talk.client, talk.result);
+    }
     return end(cmd, &talk, code);
 }
 

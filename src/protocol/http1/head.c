@@ -19,7 +19,8 @@ static bool is_control(unsigned char c)
 }
 
 /* Returns the offset of the first control in p[at … end), or end. Eight bytes at a time: a byte
- * under 0x20 borrows into its top bit when 0x20 is taken from it, and 0x7f is 0 when flipped. */
+ * under 0x20 borrows into its top bit when 0x20 is taken from it, and 0x7f is 0 when flipped. A
+ * borrow may mark bytes above a control falsely, never below, so the lowest mark is true. */
 static size_t next_control(const char *p, size_t at, size_t end)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
@@ -28,10 +29,14 @@ static size_t next_control(const char *p, size_t at, size_t end)
     while (end - at >= 8) {
         uint64_t word;
         uint64_t flipped;
+        uint64_t marks;
 
         memcpy(&word, p + at, 8);
         flipped = word ^ (ones * 0x7f);
-        if ((((word - ones * 0x20) & ~word) | ((flipped - ones) & ~flipped)) & tops)
+        marks = (((word - ones * 0x20) & ~word) | ((flipped - ones) & ~flipped)) & tops;
+        if (marks != 0 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+            return at + (size_t)__builtin_ctzll(marks) / 8;
+        if (marks != 0)
             break;
         at += 8;
     }

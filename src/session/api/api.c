@@ -162,11 +162,6 @@ static void put_agents(struct nx_buf *body, const struct nx_session_view *view)
     NX_BUF_LIT(body, "]");
 }
 
-static int64_t seen_wall(const struct nx_agent *agent, struct nx_time now)
-{
-    return now.wall_ms - (now.mono_ms - agent->seen_mono_ms);
-}
-
 static int create(struct nx_api *api, struct nx_sessions *sessions, struct nx_time now,
         struct nx_api_call *call)
 {
@@ -206,7 +201,7 @@ static int status(struct nx_api *api, struct nx_sessions *sessions, struct nx_ti
     for (size_t i = 0; i < view.agent_count; i++) {
         put_string(body, i > 0 ? ",{\"agentId\":" : "{\"agentId\":", agent_id(&view.agents[i]));
         put_time(body, ",\"joinedAt\":", view.agents[i].joined_wall_ms);
-        put_time(body, ",\"lastSeenAt\":", seen_wall(&view.agents[i], now));
+        put_time(body, ",\"lastSeenAt\":", view.agents[i].seen.wall_ms);
         NX_BUF_LIT(body, "}");
     }
     put_number(body, "],\"ttl\":", view.ttl_s);
@@ -302,7 +297,7 @@ static int poll(struct nx_api *api, struct nx_sessions *sessions, struct nx_time
             const struct nx_agent *agent = &polled.view.agents[i];
 
             put_string(body, i > 0 ? ",{\"agentId\":" : "{\"agentId\":", agent_id(agent));
-            put_time(body, ",\"lastSeenAt\":", seen_wall(agent, now));
+            put_time(body, ",\"lastSeenAt\":", agent->seen.wall_ms);
             NX_BUF_LIT(body, "}");
         }
         NX_BUF_LIT(body, "]");
@@ -474,7 +469,10 @@ static int code_link(struct nx_api *api, const struct nx_api_call *call)
             call->code_len > 0 ? nx_bytes_of(call->code, call->code_len) : call->code_written;
 
     answer_begin(api, 301);
-    NX_BUF_LIT(headers, "Location: /v1/pair/");
+    /* The service may stand below a path of a larger site. */
+    NX_BUF_LIT(headers, "Location: ");
+    nx_buf_append(headers, api->settings->public_url);
+    NX_BUF_LIT(headers, "/v1/pair/");
     for (size_t i = 0; i < code.len && i < 64; i++) {
         char c = code.ptr[i];
 

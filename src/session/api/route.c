@@ -166,7 +166,7 @@ static void set_operands(struct nx_api_call *call, const struct segments *segmen
 
 int route_find(struct nx_api *api, const struct nx_http1_request *request, struct nx_api_call *call)
 {
-    struct segments segments;
+    struct segments segments = {0};
     unsigned method = method_of(request->method);
     unsigned allowed = 0;
     int r = split(api, request->path, &segments);

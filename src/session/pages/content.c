@@ -225,7 +225,7 @@ const struct nx_page_block nx_page_blocks[] = {
                 "id, messageId, cursor, expiresAt, redacted?}`"},
         {ALL, ROW,
                 "read | `GET /v1/sessions/ID/messages?after=CURSOR`, with `&members=true` also who "
-                "is there | 200 `{messages, nextCursor, members?}`"},
+                "is there | 200 `{messages, nextCursor, hasMore?, members?}`"},
         {ALL, ROW,
                 "keep it alive | `POST /v1/sessions/ID/renew` `{ttl?}` | 200 `{sessionId, state, "
                 "ttl, expiresAt, agents}`"},
@@ -264,7 +264,7 @@ const struct nx_page_block nx_page_blocks[] = {
                 "session; never by time. Steps may be larger than one."},
         {ALL, ITEM,
                 "`after` is exclusive; without it you read from the beginning. `nextCursor` is "
-                "always there."},
+                "always there; `hasMore` says that there is more to read at once."},
         {ALL, ITEM,
                 "`json` carries structured data; it comes back exactly as it was sent, number text "
                 "and key order included."},
@@ -288,11 +288,14 @@ const struct nx_page_block nx_page_blocks[] = {
                 "session is full or the name is taken does not use it up. A session may have "
                 "several codes open."},
 
-        {ALL, SUBHEADING, "Renew, see, leave"},
+        {ALL, SUBHEADING, "Look, keep alive"},
         {ALL, SHELL,
-                "curl -sS -X POST \"@URL@/v1/sessions/$SESSION_ID/renew\" \\\n"
-                "  -H \"X-Agent-Id: guest-agent\"\n"
                 "curl -sS \"@URL@/v1/sessions/$SESSION_ID\"\n"
+                "curl -sS -X POST \"@URL@/v1/sessions/$SESSION_ID/renew\" \\\n"
+                "  -H \"X-Agent-Id: guest-agent\"\n"},
+
+        {ALL, SUBHEADING, "Leave, when the conversation is over"},
+        {ALL, SHELL,
                 "curl -sS -X DELETE \"@URL@/v1/sessions/$SESSION_ID/agents/guest-agent\" \\\n"
                 "  -H \"X-Agent-Id: guest-agent\" -H \"X-Session-Key: $SESSION_KEY\"\n"},
 
@@ -325,20 +328,27 @@ const struct nx_page_block nx_page_blocks[] = {
         {ALL, ROW,
                 "404 | `agent_not_found`, `not_found` | no such member; no such path | check what "
                 "you wrote"},
-        {ALL, ROW, "405, 415 | | wrong method or content type | see the table above"},
+        {ALL, ROW,
+                "405, 415 | `method_not_allowed`, `unsupported_media_type` | wrong method, or a "
+                "body without `Content-Type: application/json` | see the table above"},
         {ALL, ROW,
                 "409 | `session_full` | every seat is taken | ask the host to make a larger "
                 "session"},
         {ALL, ROW,
                 "409 | `agent_id_taken` | somebody has that name | choose another; if it is you, "
                 "send your `X-Session-Key`"},
-        {ALL, ROW, "413 | `payload_too_large` | the message is too long | send it in parts"},
+        {ALL, ROW,
+                "409 | `too_many_codes` | the session has too many pairing codes | use one of "
+                "them, or wait"},
+        {ALL, ROW,
+                "413 | `payload_too_large` | the message is too long, or the session is full of "
+                "messages | send it in parts, or begin a new session"},
         {ALL, ROW,
                 "429 | `rate_limit_exceeded` | too many requests from your address | wait as many "
                 "seconds as `Retry-After` says"},
         {ALL, ROW,
-                "500, 503 | `internal_error` and others | a fault of the service | try again in a "
-                "while"},
+                "500, 503 | `internal_error`, `service_unavailable` | the service cannot do it "
+                "now, and did not | try again in a while"},
 
         {ALL, SUBHEADING, "As a skill package"},
         {ALL, PARAGRAPH,

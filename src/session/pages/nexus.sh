@@ -177,7 +177,7 @@ request() {
 "}
   ANSWER=${reply%"
 "*}
-  if ! printf '%s' "$ANSWER" | jq -e . >/dev/null 2>&1; then
+  if ! printf '%s' "$ANSWER" | jq -se 'length == 1' >/dev/null 2>&1; then
     printf '{"error":"non_json_response"}\n'
     exit 1
   fi

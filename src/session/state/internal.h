@@ -37,7 +37,7 @@ struct nx_session {
     int64_t ttl_s;
     unsigned agents_max;
     int64_t created_wall_ms;
-    int64_t expires_mono_ms;
+    struct nx_time expires;         /* on both clocks, so that what was told stays told */
     int64_t stored_expires_mono_ms; /* what the last emitted record says */
     bool reminded;                  /* the system message of the second join was sent */
 
@@ -85,19 +85,12 @@ struct nx_sessions {
     bool must_wait;  /* the answer promises these changes */
 };
 
-/* Wall time of a monotonic moment, as seen from now. */
-static inline int64_t wall_of(struct nx_time now, int64_t mono_ms)
-{
-    return now.wall_ms + (mono_ms - now.mono_ms);
-}
-
 /* sessions.c */
 void step_begin(struct nx_sessions *s);
 struct nx_session *session_find(struct nx_sessions *s, struct nx_time now, struct nx_bytes id);
 struct nx_agent *agent_find(struct nx_session *session, struct nx_bytes id);
 void session_touch(struct nx_session *session, struct nx_time now);
-void session_view(
-        const struct nx_session *session, struct nx_time now, struct nx_session_view *ret_view);
+void session_view(const struct nx_session *session, struct nx_session_view *ret_view);
 void session_remove(struct nx_sessions *s, struct nx_session *session);
 int session_schedule(struct nx_sessions *s, struct nx_session *session);
 int session_join(struct nx_sessions *s, struct nx_time now, struct nx_session *session,
@@ -129,9 +122,9 @@ void codes_drop(struct nx_sessions *s, struct nx_session *session);
 /* Makes room for the session's record with one agent and one code more, so that emitting it cannot
  * fail after the session has changed. Returns 0 or NX_E_NOMEM. */
 int record_room(struct nx_sessions *s, const struct nx_session *session);
-void emit_record(struct nx_sessions *s, struct nx_session *session, struct nx_time now, bool wait);
+void emit_record(struct nx_sessions *s, struct nx_session *session, bool wait);
 /* The same for the sliding expiry alone, when the stored one lags too far. */
-void emit_touch(struct nx_sessions *s, struct nx_session *session, struct nx_time now);
+void emit_touch(struct nx_sessions *s, struct nx_session *session);
 void emit_message(struct nx_sessions *s, struct nx_session *session, const struct message *message);
 void emit_removal(struct nx_sessions *s, uint64_t serial);
 void serial_encode(uint64_t value, uint8_t *key);

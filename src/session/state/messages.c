@@ -242,12 +242,12 @@ int nx_sessions_send(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
         return r;
     ret_sent->cursor = cursor_take(session, &reserved);
     ret_sent->expires_wall_ms = stamp.expires_wall_ms;
-    agent->seen_mono_ms = now.mono_ms;
+    agent->seen = now;
     session_touch(session, now);
     if (reserved)
-        emit_record(s, session, now, true);
+        emit_record(s, session, true);
     else
-        emit_touch(s, session, now);
+        emit_touch(s, session);
     if (s->limits.durable_messages)
         emit_message(s, session, session->messages[session->message_count - 1]);
     return 0;
@@ -286,10 +286,10 @@ int nx_sessions_poll(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
     agent = agent_find(session, poll->agent);
     if (!agent)
         return NX_REFUSE_NOT_MEMBER;
-    agent->seen_mono_ms = now.mono_ms;
+    agent->seen = now;
     session_touch(session, now);
     if (record_room(s, session) == 0)
-        emit_touch(s, session, now);
+        emit_touch(s, session);
     for (at = poll->all ? 0 : first_after(session, poll->after); at < session->message_count;
             at++) {
         const struct message *message = session->messages[at];
@@ -304,7 +304,7 @@ int nx_sessions_poll(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
         polled.last = message->cursor;
     }
     polled.more = at < session->message_count;
-    session_view(session, now, &polled.view);
+    session_view(session, &polled.view);
     *ret_polled = polled;
     return nx_buf_error(to);
 }

@@ -149,7 +149,7 @@ int nx_sessions_pair(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
         return NX_E_NOMEM;
     code->expires_mono_ms = now.mono_ms + NX_CODE_LIFETIME_MS;
     code->expires_wall_ms = now.wall_ms + NX_CODE_LIFETIME_MS;
-    emit_record(s, session, now, true);
+    emit_record(s, session, true);
     view(code, now, ret_code);
     return 0;
 }
@@ -190,7 +190,7 @@ int nx_sessions_claim(struct nx_sessions *s, struct nx_time now, struct nx_bytes
     if (!s->must_wait) {
         s->change_count = 0;
         nx_buf_clear(&s->record);
-        emit_record(s, code->session, now, true);
+        emit_record(s, code->session, true);
     }
     return 0;
 }

@@ -59,12 +59,12 @@ static void put_text(struct nx_buf *to, struct nx_bytes text, size_t length_byte
     nx_buf_append(to, text);
 }
 
-static void encode(struct nx_buf *to, const struct nx_session *session, struct nx_time now)
+static void encode(struct nx_buf *to, const struct nx_session *session)
 {
     put_int(to, VERSION, 1);
     nx_buf_append(to, nx_bytes_of(session->id, NX_SESSION_ID_LEN));
     put_int(to, (uint64_t)session->created_wall_ms, 8);
-    put_int(to, (uint64_t)wall_of(now, session->expires_mono_ms), 8);
+    put_int(to, (uint64_t)session->expires.wall_ms, 8);
     put_int(to, (uint64_t)session->ttl_s, 8);
     put_int(to, session->agents_max, 4);
     put_int(to, session->reminded ? 1 : 0, 1);
@@ -82,7 +82,7 @@ static void encode(struct nx_buf *to, const struct nx_session *session, struct n
         put_text(to, nx_bytes_of(agent->id, agent->id_len), 1);
         nx_buf_append(to, nx_bytes_of(agent->key, NX_SESSION_KEY_LEN));
         put_int(to, (uint64_t)agent->joined_wall_ms, 8);
-        put_int(to, (uint64_t)wall_of(now, agent->seen_mono_ms), 8);
+        put_int(to, (uint64_t)agent->seen.wall_ms, 8);
     }
     put_int(to, session->code_count, 2);
     for (const struct code *code = session->codes; code; code = code->next) {
@@ -100,14 +100,14 @@ static struct nx_change *change_new(struct nx_sessions *s, size_t key_len, unsig
     return &s->changes[n];
 }
 
-void emit_record(struct nx_sessions *s, struct nx_session *session, struct nx_time now, bool wait)
+void emit_record(struct nx_sessions *s, struct nx_session *session, bool wait)
 {
     struct nx_change *change;
 
     if (!s->limits.durable)
         return;
-    encode(&s->record, session, now);
-    session->stored_expires_mono_ms = session->expires_mono_ms;
+    encode(&s->record, session);
+    session->stored_expires_mono_ms = session->expires.mono_ms;
     serial_encode(session->serial, s->keys[s->change_count]);
     change = change_new(s, SERIAL_LEN, NX_TABLE_SESSIONS);
     change->op = NX_CHANGE_PUT;
@@ -115,10 +115,10 @@ void emit_record(struct nx_sessions *s, struct nx_session *session, struct nx_ti
     s->must_wait = s->must_wait || wait;
 }
 
-void emit_touch(struct nx_sessions *s, struct nx_session *session, struct nx_time now)
+void emit_touch(struct nx_sessions *s, struct nx_session *session)
 {
-    if (session->expires_mono_ms - session->stored_expires_mono_ms >= lag_ms(session))
-        emit_record(s, session, now, false);
+    if (session->expires.mono_ms - session->stored_expires_mono_ms >= lag_ms(session))
+        emit_record(s, session, false);
 }
 
 void emit_message(struct nx_sessions *s, struct nx_session *session, const struct message *message)
@@ -182,13 +182,14 @@ static struct nx_bytes get_text(struct reader *reader, size_t length_bytes)
     return get(reader, (size_t)get_int(reader, length_bytes));
 }
 
-/* A stored wall moment as a monotonic one, never further off than `most` from now: a clock that was
- * set back meanwhile must not keep a session for ever. */
-static int64_t mono_of(struct nx_time now, int64_t wall_ms, int64_t most)
+/* A stored wall moment on both clocks, never further off than `most` from now: a clock that was set
+ * back meanwhile must not keep a session for ever. */
+static struct nx_time moment_of(struct nx_time now, int64_t wall_ms, int64_t most)
 {
     int64_t ahead = wall_ms - now.wall_ms;
 
-    return now.mono_ms + (ahead > most ? most : ahead < -most ? -most : ahead);
+    ahead = ahead > most ? most : ahead < -most ? -most : ahead;
+    return (struct nx_time){now.mono_ms + ahead, now.wall_ms + ahead};
 }
 
 static int decode_agents(struct nx_sessions *s, struct nx_session *session, struct reader *reader,
@@ -213,9 +214,9 @@ static int decode_agents(struct nx_sessions *s, struct nx_session *session, stru
         agent->id_len = (uint8_t)id.len;
         memcpy(agent->key, key.ptr, NX_SESSION_KEY_LEN);
         agent->joined_wall_ms = joined;
-        agent->seen_mono_ms = mono_of(now, seen + lag_ms(session), session->ttl_s * 1000);
-        if (agent->seen_mono_ms > now.mono_ms)
-            agent->seen_mono_ms = now.mono_ms;
+        agent->seen = moment_of(now, seen + lag_ms(session), session->ttl_s * 1000);
+        if (agent->seen.mono_ms > now.mono_ms)
+            agent->seen = now;
         session->agent_count++;
         s->agent_total++;
     }
@@ -240,7 +241,7 @@ static int decode_codes(struct nx_sessions *s, struct nx_session *session, struc
             return NX_E_NOMEM;
         code->claimed = claimed;
         code->expires_wall_ms = expires;
-        code->expires_mono_ms = mono_of(now, expires, NX_CODE_LIFETIME_MS);
+        code->expires_mono_ms = moment_of(now, expires, NX_CODE_LIFETIME_MS).mono_ms;
     }
     return 0;
 }
@@ -268,8 +269,8 @@ static int decode(struct nx_sessions *s, struct nx_session *session, struct nx_t
     session->cursor_reserved = get_int(&reader, 8);
     if (reader.bad || session->ttl_s <= 0 || session->ttl_s > INT32_MAX)
         return NX_E_DAMAGED;
-    session->expires_mono_ms = mono_of(now, expires + lag_ms(session), session->ttl_s * 1000);
-    session->stored_expires_mono_ms = session->expires_mono_ms - lag_ms(session);
+    session->expires = moment_of(now, expires + lag_ms(session), session->ttl_s * 1000);
+    session->stored_expires_mono_ms = session->expires.mono_ms - lag_ms(session);
     text = get_text(&reader, 1);
     session->creator = text.len > 0 ? nx_mem_strndup(s->mem, text.ptr, text.len) : NULL;
     session->creator_len = (uint8_t)text.len;
@@ -307,7 +308,7 @@ static int load_session(
     if (serial >= s->serial_next)
         s->serial_next = serial - serial % s->limits.shards + s->limits.shards + s->limits.shard;
     r = decode(s, session, now, value);
-    if (r == 0 && session->expires_mono_ms <= now.mono_ms) {
+    if (r == 0 && session->expires.mono_ms <= now.mono_ms) {
         emit_removal(s, serial);
         session_free(s, session);
         return 0;

@@ -112,7 +112,7 @@ struct nx_session *session_find(struct nx_sessions *s, struct nx_time now, struc
     struct nx_session *session = lookup(s, id);
 
     /* The timer removes it soon; nobody may see it meanwhile. */
-    if (!session || session->expires_mono_ms <= now.mono_ms)
+    if (!session || session->expires.mono_ms <= now.mono_ms)
         return NULL;
     s->touched = session;
     s->new_from = session->message_count;
@@ -138,12 +138,12 @@ bool key_matches(const struct nx_agent *agent, struct nx_bytes key)
 /* When the timer must look at the session: its expiry, or the next agent to fall idle. */
 static int64_t due(const struct nx_sessions *s, const struct nx_session *session)
 {
-    int64_t at = session->expires_mono_ms;
+    int64_t at = session->expires.mono_ms;
 
     if (s->limits.inactivity_s == 0)
         return at;
     for (size_t i = 0; i < session->agent_count; i++) {
-        int64_t idle = session->agents[i].seen_mono_ms + s->limits.inactivity_s * 1000;
+        int64_t idle = session->agents[i].seen.mono_ms + s->limits.inactivity_s * 1000;
 
         if (idle < at &&
                 !nx_bytes_equal(nx_bytes_of(session->agents[i].id, session->agents[i].id_len),
@@ -162,11 +162,11 @@ int session_schedule(struct nx_sessions *s, struct nx_session *session)
  * no heap work; it is moved when the expiry comes nearer. */
 void session_touch(struct nx_session *session, struct nx_time now)
 {
-    session->expires_mono_ms = now.mono_ms + session->ttl_s * 1000;
+    session->expires.mono_ms = now.mono_ms + session->ttl_s * 1000;
+    session->expires.wall_ms = now.wall_ms + session->ttl_s * 1000;
 }
 
-void session_view(
-        const struct nx_session *session, struct nx_time now, struct nx_session_view *ret_view)
+void session_view(const struct nx_session *session, struct nx_session_view *ret_view)
 {
     *ret_view = (struct nx_session_view){
             .id = nx_bytes_of(session->id, NX_SESSION_ID_LEN),
@@ -175,7 +175,7 @@ void session_view(
             .ttl_s = session->ttl_s,
             .agents_max = session->agents_max,
             .created_wall_ms = session->created_wall_ms,
-            .expires_wall_ms = wall_of(now, session->expires_mono_ms),
+            .expires_wall_ms = session->expires.wall_ms,
             .agents = session->agents,
             .agent_count = session->agent_count,
     };
@@ -281,7 +281,7 @@ static void agent_fill(
     memcpy(agent->id, id.ptr, id.len);
     agent->id_len = (uint8_t)id.len;
     agent->joined_wall_ms = now.wall_ms;
-    agent->seen_mono_ms = now.mono_ms;
+    agent->seen = now;
     nx_random_fill(s->random, key, sizeof(key));
     nx_hex_encode(key, sizeof(key), agent->key);
     nx_wipe(key, sizeof(key));
@@ -338,7 +338,7 @@ static int session_build(struct nx_sessions *s, struct nx_time now,
             return NX_E_NOMEM;
         session->greeting_len = create->greeting.len;
         message_id(s, now, session->greeting_id);
-        session->greeting_expires_wall_ms = wall_of(now, session->expires_mono_ms);
+        session->greeting_expires_wall_ms = session->expires.wall_ms;
         r = greeting_add(s, session);
         if (r != 0)
             return r;
@@ -369,8 +369,8 @@ int nx_sessions_create(struct nx_sessions *s, struct nx_time now,
     s->serial_next += s->limits.shards;
     s->touched = session;
     s->new_from = 0;
-    emit_record(s, session, now, true);
-    session_view(session, now, ret_view);
+    emit_record(s, session, true);
+    session_view(session, ret_view);
     return 0;
 }
 
@@ -383,7 +383,7 @@ int nx_sessions_status(struct nx_sessions *s, struct nx_time now, struct nx_byte
     session = session_find(s, now, id);
     if (!session)
         return NX_REFUSE_SESSION_NOT_FOUND;
-    session_view(session, now, ret_view);
+    session_view(session, ret_view);
     return 0;
 }
 
@@ -397,8 +397,8 @@ static int rejoin(struct nx_sessions *s, struct nx_time now, struct nx_session *
         return NX_REFUSE_AGENT_ID_TAKEN;
     session_touch(session, now);
     if (record_room(s, session) == 0)
-        emit_touch(s, session, now);
-    session_view(session, now, &ret_joined->view);
+        emit_touch(s, session);
+    session_view(session, &ret_joined->view);
     ret_joined->key = proven ? nx_bytes_of(agent->key, NX_SESSION_KEY_LEN) : nx_bytes_of(NULL, 0);
     return 0;
 }
@@ -433,8 +433,8 @@ int session_join(struct nx_sessions *s, struct nx_time now, struct nx_session *s
     /* An idle limit may now be nearer than the timer; the node is in the heap, so this holds. */
     r = session_schedule(s, session);
     assert(r == 0);
-    emit_record(s, session, now, true);
-    session_view(session, now, &ret_joined->view);
+    emit_record(s, session, true);
+    session_view(session, &ret_joined->view);
     ret_joined->key = nx_bytes_of(agent->key, NX_SESSION_KEY_LEN);
     return 0;
 }
@@ -471,8 +471,8 @@ int nx_sessions_renew(struct nx_sessions *s, struct nx_time now, struct nx_bytes
     session_touch(session, now);
     r = session_schedule(s, session);
     assert(r == 0);
-    emit_record(s, session, now, true);
-    session_view(session, now, ret_view);
+    emit_record(s, session, true);
+    session_view(session, ret_view);
     return 0;
 }
 
@@ -508,7 +508,7 @@ int nx_sessions_leave(struct nx_sessions *s, struct nx_time now, struct nx_bytes
     if (r < 0)
         return r;
     agent_remove(s, session, agent);
-    emit_record(s, session, now, true);
+    emit_record(s, session, true);
     return 0;
 }
 
@@ -526,7 +526,7 @@ static bool remove_idle(struct nx_sessions *s, struct nx_session *session, struc
     while (i < session->agent_count) {
         struct nx_agent *agent = &session->agents[i];
 
-        if (agent->seen_mono_ms > before ||
+        if (agent->seen.mono_ms > before ||
                 nx_bytes_equal(nx_bytes_of(agent->id, agent->id_len), creator)) {
             i++;
             continue;
@@ -535,7 +535,7 @@ static bool remove_idle(struct nx_sessions *s, struct nx_session *session, struc
         removed++;
     }
     if (removed > 0)
-        emit_record(s, session, now, false);
+        emit_record(s, session, false);
     return true;
 }
 
@@ -550,7 +550,7 @@ int64_t nx_sessions_tick(struct nx_sessions *s, struct nx_time now)
 
         if (first->key > now.mono_ms)
             return first->key;
-        if (session->expires_mono_ms <= now.mono_ms) {
+        if (session->expires.mono_ms <= now.mono_ms) {
             emit_removal(s, session->serial);
             session_remove(s, session);
             continue;

@@ -65,7 +65,7 @@ struct nx_agent {
     uint8_t id_len;
     char key[NX_SESSION_KEY_LEN];
     int64_t joined_wall_ms;
-    int64_t seen_mono_ms; /* last send or poll */
+    struct nx_time seen; /* last send or poll */
 };
 
 enum nx_code_state { NX_CODE_PENDING, NX_CODE_CLAIMED, NX_CODE_EXPIRED };
