@@ -133,7 +133,7 @@ class Planted(lib.Case):
 
     def test_size_planted(self):
         body = "    nx_f();\n"
-        self.plant("src/base/planted.c", "int nx_f(void)\n{\n" + body * 71 + "}\n")
+        self.write("src/base/planted.c", "int nx_f(void)\n{\n" + body * 71 + "}\n")
         self.assert_red("size", "src/base/planted.c:2: the function has 71 lines")
         self.write("src/base/planted.c", "int nx_f(void)\n{\n" + body * 70 + "}\n")
         self.assert_green("size")
