@@ -2,8 +2,7 @@
 """`nexus session` against a mock service: outputs, exit codes, state files, precedence, fallbacks.
 What the client does by itself is tested in session_client_local.py.
 
-NEXUS_TEST_SERVER  a real server's URL; the cases of RealServer then run against it too
-Other variables: tests/support/session_case.py.
+Variables: tests/support/session_case.py.
 """
 
 import json
@@ -20,6 +19,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from lib import Server  # noqa: E402
 from session_case import NEXUS, NON_JSON, ROOT, Case  # noqa: E402
 
 
@@ -645,8 +645,8 @@ class Library(Case):
     def setUp(self):
         super().setUp()
         self.build = pathlib.Path(os.environ.get("NEXUS_BUILD", ROOT / "build"))
-        if not (self.build / "meson-private").is_dir() or not shutil.which("pkg-config"):
-            self.skipTest("no meson build folder, or no pkg-config")
+        self.assertTrue((self.build / "meson-private").is_dir(), f"no build in {self.build}")
+        self.assertTrue(shutil.which("pkg-config"), "pkg-config is missing")
         self.root = pathlib.Path(self.home, "root")
         subprocess.run(["meson", "install", "-C", str(self.build), "--no-rebuild",
                         "--destdir", str(self.root)], check=True, capture_output=True, timeout=120)
@@ -691,20 +691,22 @@ class Library(Case):
         self.assertEqual(len(names), header.count("NX_API ") - header.count("define NX_API "))
 
 
-@unittest.skipUnless(NEXUS and os.access(NEXUS, os.X_OK), "NEXUS_BIN is not set")
 class ThroughNexus(Flow):
-    command = [NEXUS or "", "session"]
+    command = [NEXUS, "session"]
 
 
-@unittest.skipUnless(os.environ.get("NEXUS_TEST_SERVER"), "NEXUS_TEST_SERVER is not set")
 class RealServer(Case):
+    """Against `nexus serve`."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.enterContext(Server("--in-memory", data_dir=False))
+
     def test_flow(self):
-        class Server:
-            url = os.environ["NEXUS_TEST_SERVER"]
-        Flow.flow(self, Server)
+        Flow.flow(self, self.server)
 
     def test_leave_and_json(self):
-        env = {"NEXUS_URL": os.environ["NEXUS_TEST_SERVER"]}
+        env = {"NEXUS_URL": self.server.url}
         session = self.good("create", **env)["sessionId"]
         self.good("join", session, "--agent-id", "a", **env)
         self.good("send", session, "--json", '{"n":1.10}')

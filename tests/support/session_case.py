@@ -16,7 +16,7 @@ from mock_session import Mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HELPER = os.environ.get("NEXUS_SESSION_BIN", str(ROOT / "build" / "nexus-session"))
-NEXUS = os.environ.get("NEXUS_BIN")
+NEXUS = os.path.abspath(os.environ.get("NEXUS_BIN", os.path.join(ROOT, "build", "nexus")))
 NON_JSON = {"error": "non_json_response"}
 
 

@@ -253,7 +253,7 @@ void world_picture(struct world *world, struct nx_buf *to, const char (*ids)[NX_
         for (size_t k = 0; k < view.agent_count; k++)
             nx_buf_printf(to, " [%.*s %.64s %lld %lld]", (int)view.agents[k].id_len,
                     view.agents[k].id, view.agents[k].key, (long long)view.agents[k].joined_wall_ms,
-                    (long long)view.agents[k].seen_mono_ms);
+                    (long long)view.agents[k].seen.mono_ms);
         nx_buf_printf(to, "\n");
     }
     if (world->code_len > 0) {

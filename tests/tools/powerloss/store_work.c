@@ -192,15 +192,17 @@ static int visit(void *ctx, struct nx_bytes key, struct nx_bytes value)
     return 0;
 }
 
+/* A line a mark; the number it begins with. */
 static uint64_t last_mark(const char *path)
 {
     FILE *file = fopen(path, "r");
+    char line[256];
     unsigned long long n = 0;
 
     if (!file)
         die("cannot read", path);
-    while (fscanf(file, "%llu", &n) == 1)
-        continue;
+    while (fgets(line, sizeof(line), file))
+        n = strtoull(line, NULL, 10);
     (void)fclose(file);
     return n;
 }
