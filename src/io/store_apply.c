@@ -3,7 +3,8 @@
  * LMDB writes changed pages to unused places, syncs, and then writes one of two meta pages through
  * a descriptor opened O_DSYNC: a commit that failed before the meta page left no trace, whatever
  * the disk kept of it, because a later transaction rewrites every page it uses. A commit that
- * failed in the meta page makes LMDB refuse all further work (MDB_PANIC), and so do we. */
+ * failed in the meta page makes LMDB refuse all further work (MDB_PANIC), and so do we, after the
+ * old meta page is put back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 /* Bytes that must be free on the disk before a full one is called usable again. */
 #define PROBE_BYTES ((size_t)1 << 20)
+
+#define META_BYTES 152 /* of a meta page: its head and struct meta (store_check.c) */
 
 /* A group's transaction and what its commit record will say. */
 struct work {
@@ -277,39 +280,76 @@ static bool panicked(struct nx_store *store)
     return r == MDB_PANIC;
 }
 
-/* Ends the transaction: writes the commit record and syncs when r is 0, else undoes all. */
-static int finish(struct work *work, int r)
+/* The meta page that a commit overwrites: kept, because LMDB, when that write fails, puts back its
+ * numbers but not its roots (mdb_env_write_meta), which our own check at the next start would
+ * rightly call damage. */
+struct old_meta {
+    char bytes[META_BYTES];
+    off_t offset;
+    bool known;
+};
+
+static void keep_meta(struct work *work, struct old_meta *ret_meta)
 {
     struct nx_store *store = work->store;
-    bool committing = false;
     mdb_filehandle_t fd;
 
-    if (r == 0)
-        r = put(work, STORE_KEY_COMMIT, nx_bytes_of(&work->commit, sizeof(work->commit)));
-    mdb_cursor_close(work->cursor);
-    if (r == 0) {
-        committing = true;
-        r = mdb_txn_commit(work->txn);
-    } else {
-        mdb_txn_abort(work->txn);
-    }
+    ret_meta->offset = (off_t)(work->commit.txn % 2 * store->page_bytes);
+    ret_meta->known = mdb_env_get_fd(store->env, &fd) == 0 &&
+                      pread(fd, ret_meta->bytes, META_BYTES, ret_meta->offset) == META_BYTES;
+}
+
+/* Best effort, on a disk that has just failed: should it not work, the next start sees the failed
+ * commit whole, or not at all, or refuses. */
+static void restore_meta(struct nx_store *store, const struct old_meta *meta)
+{
+    int fd = openat(store->dir_fd, STORE_FILE, O_WRONLY | O_DSYNC | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (meta->known)
+        (void)!pwrite(fd, meta->bytes, META_BYTES, meta->offset);
+    (void)close(fd);
+}
+
+/* Commits, that is: syncs. Tells a full disk and a failing one apart. */
+static int commit(struct work *work)
+{
+    struct nx_store *store = work->store;
+    struct old_meta meta;
+    bool final;
+    int r;
+
+    keep_meta(work, &meta);
+    r = mdb_txn_commit(work->txn);
     if (r == 0) {
         renew_view(work);
         return 0;
     }
-    store->disk_full = r == ENOSPC || r == EDQUOT || r == EFBIG;
-    if (committing && r == EIO && probe_disk(store) == NX_E_FULL) {
-        /* LMDB says EIO of a write cut short, which is what a disk does that has just filled up. */
-        store->disk_full = true;
+    final = panicked(store);
+    if (final)
+        restore_meta(store, &meta);
+    /* LMDB says EIO of a write cut short, which is what a disk does that has just filled up. */
+    if (r == EIO && !final && probe_disk(store) == NX_E_FULL)
         r = ENOSPC;
-    }
-    if (committing && (r == EIO || panicked(store))) {
-        /* A failed sync may drop what it could not write and succeed when asked again: believe
-         * nothing more. LMDB has put the old meta page back; try to have that on disk. */
+    /* A failed sync may drop what it could not write and succeed when asked again: believe nothing
+     * more. */
+    if (final || r == EIO)
         store->fatal = true;
-        if (mdb_env_get_fd(store->env, &fd) == 0)
-            (void)fdatasync(fd);
-    }
+    return r;
+}
+
+/* Ends the transaction: writes the commit record and syncs when r is 0, else undoes all. */
+static int finish(struct work *work, int r)
+{
+    if (r == 0)
+        r = put(work, STORE_KEY_COMMIT, nx_bytes_of(&work->commit, sizeof(work->commit)));
+    mdb_cursor_close(work->cursor);
+    if (r == 0)
+        r = commit(work);
+    else
+        mdb_txn_abort(work->txn);
+    work->store->disk_full = r == ENOSPC || r == EDQUOT || r == EFBIG;
     return r;
 }
 

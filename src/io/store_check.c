@@ -57,6 +57,8 @@ struct meta {
     uint64_t txn;
 };
 
+_Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta) == 136, "as LMDB lays them out");
+
 struct node {
     uint16_t flags;
     struct nx_bytes key;
@@ -252,6 +254,15 @@ static int claim_run(struct check *check, uint64_t page, uint64_t pages)
     return r;
 }
 
+/* Nodes fill the end of their page and do not overlap: LMDB moves them by their lengths. */
+static int check_room(struct check *check, const char *page, const struct node *node, size_t *used)
+{
+    *used += (NODE_HEAD + node->key.len + node->data.len + 1) & ~(size_t)1;
+    if (*used > check->page_bytes - u16_at(page + 14))
+        return damaged(check, "page %llu is garbled", (unsigned long long)u64_at(page));
+    return 0;
+}
+
 /* Fetches a value that has pages of its own: as many as it needs, or more, when it once was larger
  * and LMDB has kept them. */
 static int read_big(struct check *check, const struct node *node, struct nx_bytes *ret_value)
@@ -288,12 +299,14 @@ static int read_big(struct check *check, const struct node *node, struct nx_byte
     return r;
 }
 
-/* A list of free pages: the transaction that freed them, their count, their numbers descending. */
+/* A list of free pages: the transaction that freed them (LMDB would use one of number 0 again and
+ * again), their count, their numbers descending. */
 static int visit_free(struct check *check, struct nx_bytes key, struct nx_bytes value)
 {
     uint64_t count, page, previous = PAGE_NONE;
 
-    if (key.len != 8 || u64_at(key.ptr) > check->meta->txn || value.len < 8 || value.len % 8)
+    if (key.len != 8 || u64_at(key.ptr) < 1 || u64_at(key.ptr) > check->meta->txn ||
+            value.len < 8 || value.len % 8)
         return damaged(check, "a list of free pages is garbled");
     count = u64_at(value.ptr);
     if (count > value.len / 8 - 1)
@@ -352,10 +365,13 @@ static int walk_leaf(struct check *check, const char *page, const struct nx_byte
     struct node node, previous;
     struct nx_bytes value;
     size_t count = page_nodes(page);
+    size_t used = 0;
     int r;
 
     for (size_t i = 0; i < count; i++) {
         r = read_node(check, page, i, &node);
+        if (r == 0)
+            r = check_room(check, page, &node, &used);
         if (r < 0)
             return r;
         r = check_key(check, &node, i > 0 ? &previous.key : NULL, low, high);
@@ -384,6 +400,7 @@ static int walk(struct check *check, uint64_t number, unsigned depth, const stru
     char *page = check->levels + (size_t)(depth - 1) * check->page_bytes;
     struct node node, next = {0};
     size_t count;
+    size_t used = 0;
     int r = claim(check, number, true);
 
     if (r < 0)
@@ -398,15 +415,15 @@ static int walk(struct check *check, uint64_t number, unsigned depth, const stru
     /* The first node stands for everything below the second: its own key says nothing. */
     for (size_t i = 0; r == 0 && i < count; i++) {
         node = next;
-        if (i + 1 < count) {
+        r = check_room(check, page, &node, &used);
+        if (r == 0 && i + 1 < count) {
             r = read_node(check, page, i + 1, &next);
             if (r == 0)
                 r = check_key(check, &next, i > 0 ? &node.key : NULL, low, high);
-            if (r < 0)
-                return r;
         }
-        r = walk(check, node.page, depth - 1, i > 0 ? &node.key : low,
-                i + 1 < count ? &next.key : high);
+        if (r == 0)
+            r = walk(check, node.page, depth - 1, i > 0 ? &node.key : low,
+                    i + 1 < count ? &next.key : high);
     }
     return r;
 }

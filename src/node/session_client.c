@@ -143,7 +143,7 @@ static int send_request(struct nx_session_client *client, const struct nx_exchan
                 (struct nx_http_client_header){"User-Agent", client->user_agent};
     http.body = request->body;
     http.timeout_ms = client->timeout_ms;
-    nx_buf_init(&url, client->mem, NX_SERVER_URL_MAX * 2);
+    nx_buf_init(&url, client->mem, 2 * (size_t)NX_SERVER_URL_MAX);
     nx_buf_append_str(&url, client->url.ptr);
     nx_buf_append_str(&url, request->path);
     http.url = nx_buf_str(&url);

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """`nexus session` against a mock service: outputs, exit codes, state files, precedence, fallbacks.
+What the client does by itself is tested in session_client_local.py.
 
-NEXUS_SESSION_BIN  the helper program (default: build/nexus-session)
-NEXUS_BIN          the command; when it is there, some cases also run through `nexus session`
 NEXUS_TEST_SERVER  a real server's URL; the cases of RealServer then run against it too
+Other variables: tests/support/session_case.py.
 """
 
 import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -20,81 +19,8 @@ import threading
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-from mock_session import Mock  # noqa: E402
-
-HELPER = os.environ.get("NEXUS_SESSION_BIN", str(ROOT / "build" / "nexus-session"))
-NEXUS = os.environ.get("NEXUS_BIN")
-NON_JSON = {"error": "non_json_response"}
-
-
-class Ran:
-    def __init__(self, done):
-        self.code = done.returncode
-        self.out = done.stdout.decode()
-        self.err = done.stderr.decode()
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-
-class Case(unittest.TestCase):
-    command = [HELPER]
-
-    def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="nexus-session-test-")
-        self.addCleanup(shutil.rmtree, self.home, True)
-        os.mkdir(os.path.join(self.home, "tmp"))
-
-    def mock(self, *args, **kwargs):
-        mock = Mock(*args, **kwargs)
-        mock.__enter__()
-        self.addCleanup(mock.__exit__)
-        self.addCleanup(lambda: self.assertEqual(mock.violations, []))
-        return mock
-
-    def environment(self, home=None, **env):
-        base = {"HOME": home or self.home, "TMPDIR": os.path.join(home or self.home, "tmp"),
-                "PATH": os.environ["PATH"], "no_proxy": "*"}
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
-            if name in os.environ:
-                base[name] = os.environ[name]
-        base.update(env)
-        return base
-
-    def run_session(self, *words, stdin=b"", home=None, **env):
-        return Ran(subprocess.run([*self.command, *words], input=stdin, capture_output=True,
-                                  env=self.environment(home, **env), timeout=30))
-
-    def good(self, *words, **kwargs):
-        ran = self.run_session(*words, **kwargs)
-        self.assertEqual(ran.code, 0, (words, ran.out, ran.err))
-        return ran.json
-
-    def bad(self, *words, code=1, **kwargs):
-        ran = self.run_session(*words, **kwargs)
-        self.assertEqual(ran.code, code, (words, ran.out, ran.err))
-        return ran
-
-    def state(self, *parts, home=None):
-        return pathlib.Path(home or self.home, ".config", "messaging", *parts)
-
-    def text(self, *parts):
-        return self.state(*parts).read_text()
-
-    def write(self, content, *parts):
-        path = self.state(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(content)
-
-    def joined(self, mock, agent="a", **create):
-        """A session at the mock that `agent` has joined through the client."""
-        words = [w for k, v in create.items() for w in (f"--{k}", v)]
-        session = self.good("create", "--url", mock.url, *words)["sessionId"]
-        self.good("join", session, "--agent-id", agent, "--url", mock.url)
-        return session
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from session_case import NEXUS, NON_JSON, ROOT, Case  # noqa: E402
 
 
 class Flow(Case):
@@ -713,216 +639,56 @@ class Leave(Case):
             self.assertTrue(self.state("sessions", session, "key").exists())
 
 
-class Own(Case):
-    def test_alias(self):
-        mock = self.mock()
-        session = self.joined(mock)
-        self.assertEqual(self.good("alias", session, "friend"),
-                         {"ok": True, "alias": "friend", "sessionId": session})
-        self.assertEqual(json.loads(self.text("aliases.json")), {"friend": session})
-        self.assertEqual(stat.S_IMODE(self.state("aliases.json").stat().st_mode), 0o600)
-        self.assertEqual(self.good("alias", "other", session)["alias"], "other")
-        self.assertEqual(self.good("status", "friend")["sessionId"], session)
-        self.assertEqual(self.good("send", "friend", "hi")["ok"], True)
-        self.assertEqual(self.good("unalias", "friend"), {"ok": True, "removed": "friend"})
-        self.assertEqual(self.bad("unalias", "friend").json["error"], "alias_not_found")
-        for name in ("a b", "-x", "../x", "", "f" * 48):
-            self.assertEqual(self.bad("alias", "--", session, name).json["error"], "invalid_alias")
+class Library(Case):
+    """examples/session_chat.c against the installed library, found by pkg-config."""
 
-    def test_alias_to_something_hostile(self):
-        self.write('{"x": "../../etc"}', "aliases.json")
-        self.assertEqual(self.bad("status", "x").json["error"], "invalid_session_id")
+    def setUp(self):
+        super().setUp()
+        self.build = pathlib.Path(os.environ.get("NEXUS_BUILD", ROOT / "build"))
+        if not (self.build / "meson-private").is_dir() or not shutil.which("pkg-config"):
+            self.skipTest("no meson build folder, or no pkg-config")
+        self.root = pathlib.Path(self.home, "root")
+        subprocess.run(["meson", "install", "-C", str(self.build), "--no-rebuild",
+                        "--destdir", str(self.root)], check=True, capture_output=True, timeout=120)
+        (self.pc,) = self.root.rglob("libnexus-session.pc")
 
-    def test_ls(self):
-        mock, gone = self.mock(), self.mock()
-        active = self.joined(mock)
-        lost = self.joined(mock)
-        silent = self.joined(gone)
-        broken = self.joined(gone)
-        self.good("alias", active, "friend")
-        del mock.sessions[lost]
-        page = self.mock(mode="html")
-        self.write(page.url + "\n", "sessions", broken, "server")
-        self.write("http://127.0.0.1:1\n", "sessions", silent, "server")
-        listed = {s["sessionId"]: s for s in self.good("ls", "--json")["sessions"]}
-        self.assertEqual(list(listed), sorted(listed))
-        self.assertEqual(listed[active], {
-            "sessionId": active, "alias": "friend", "agentId": "a", "status": "active",
-            "server": mock.url, "cursor": None})
-        self.assertEqual({s: listed[s]["status"] for s in listed},
-                         {active: "active", lost: "not_found", silent: "unreachable",
-                          broken: "error"})
-        kept = {s["sessionId"] for s in self.good("ls", "--active")["sessions"]}
-        self.assertEqual(kept, {active, silent})
-        members = {s["sessionId"]: s["members"] for s in self.good("ls", "--members")["sessions"]}
-        self.assertEqual(members[active][0]["agentId"], "a")
-        self.assertIsNone(members[lost])
+    def flags(self, *words):
+        env = dict(os.environ, PKG_CONFIG_PATH=str(self.pc.parent),
+                   PKG_CONFIG_SYSROOT_DIR=str(self.root))
+        done = subprocess.run(["pkg-config", *words, "libnexus-session"], env=env, check=True,
+                              capture_output=True, text=True, timeout=30)
+        return done.stdout.split()
 
-    def test_ls_empty(self):
-        self.assertEqual(self.good("ls"), {"sessions": []})
-        self.assertEqual(self.good("poll-all"), {"sessions": []})
-        self.assertFalse(self.state().exists())
+    def chat(self, program, mock):
+        env = self.environment(LD_LIBRARY_PATH=str(self.pc.parent.parent))
+        return subprocess.run([program, mock.url], env=env, capture_output=True, text=True,
+                              timeout=30)
 
-    def test_poll_all(self):
-        mock = self.mock()
-        one = self.joined(mock, greeting="g1")
-        two = self.joined(mock, greeting="g2")
-        self.good("alias", one, "first")
-        polled = {s["sessionId"]: s for s in self.good("poll-all", "--members")["sessions"]}
-        self.assertEqual(polled[one]["alias"], "first")
-        self.assertEqual([m["text"] for m in polled[one]["messages"]], ["g1"])
-        self.assertEqual(polled[two]["members"][0]["agentId"], "a")
-        self.assertEqual(self.text("sessions", one, "cursor"), "0\n")
-        again = {s["sessionId"]: s for s in self.good("poll-all")["sessions"]}
-        self.assertEqual(again[one], {"sessionId": one, "alias": "first", "messages": [],
-                                      "members": None})
-        del mock.sessions[two]
-        self.assertEqual(len(self.good("poll-all", "--active")["sessions"]), 1)
-        self.assertEqual(len(self.good("poll-all")["sessions"]), 2)
+    def test_example(self):
+        program = os.path.join(self.home, "session_chat")
+        archive = [str(self.pc.parent.parent / "libnexus-session.a")]
+        for libs in (self.flags("--libs"), archive + ["-lcurl"]):
+            subprocess.run(["cc", "-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra",
+                            "-Werror", "-pedantic", str(ROOT / "examples" / "session_chat.c"),
+                            *self.flags("--cflags"), *libs, "-o", program],
+                           check=True, timeout=60)
+            for generations in ((1, 2), (1,), (2,)):
+                ran = self.chat(program, self.mock(generations))
+                self.assertEqual(ran.returncode, 0, ran.stderr)
+                self.assertIn("bob reads bob: I like it.", ran.stdout)
+                verified = 2 if 2 in generations else 0
+                if generations != (1,):
+                    self.assertEqual(ran.stdout.count("[verified]"), verified)
+                    self.assertIn("bob has left", ran.stdout)
 
-    def test_doctor(self):
-        mock = self.mock()
-        session = self.joined(mock)
-        self.good("config", "set-url", mock.url)
-        report = self.good("doctor")
-        self.assertEqual(report, {
-            "effectiveServer": mock.url, "source": "config", "divergence": False, "ok": True,
-            "health": [{"server": mock.url, "reachable": True, "version": "mock", "uptime": 7}],
-            "sessions": [{"sessionId": session, "bound": mock.url, "probed": mock.url,
-                          "httpCode": 200, "memberOfSession": True, "keyFile": "ok"}]})
-        key = self.state("sessions", session, "key")
-        os.chmod(key, 0o644)
-        ran = self.bad("doctor")
-        self.assertEqual(ran.json["sessions"][0]["keyFile"], "insecure")
-        os.chmod(key, 0o600)
-        ran = self.bad("doctor", NEXUS_URL=mock.url.replace("127.0.0.1", "localhost"))
-        self.assertTrue(ran.json["divergence"])
-        del mock.sessions[session].members["a"]
-        self.assertIs(self.bad("doctor").json["sessions"][0]["memberOfSession"], False)
-        key.unlink()
-        del mock.sessions[session]
-        gone = self.good("doctor")["sessions"][0]
-        self.assertEqual((gone["httpCode"], gone["keyFile"]), (404, "absent"))
-        self.good("config", "set-url", "http://127.0.0.1:1")
-        ran = self.bad("doctor")
-        self.assertEqual([h["reachable"] for h in ran.json["health"]], [False, True])
-        self.assertEqual(ran.json["health"][0]["version"], None)
-
-
-class Loops(Case):
-    def start(self, *words, **env):
-        process = subprocess.Popen([*self.command, *words], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=self.environment(**env))
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.wait, 10)
-        self.addCleanup(lambda: process.poll() is None and process.kill())
-        return process
-
-    def wait_for(self, question):
-        end = time.monotonic() + 10
-        while not question():
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.05)
-
-    def test_daemon_asks(self):
-        mock = self.mock()
-        session = self.joined(mock)
-        for answer in (b"n\n", b"", b"what\n"):
-            ran = self.bad("poll-daemon", session, stdin=answer)
-            self.assertIn("every 30 s for 3600 s? [y/n]", ran.err)
-            self.assertEqual(ran.out, "")
-
-    def test_daemon(self):
-        mock = self.mock()
-        session = self.joined(mock, greeting="g")
-        process = self.start("poll-daemon", session, "--interval", "1")
-        process.stdin.write(b"y\n")
-        process.stdin.close()
-        self.wait_for(lambda: self.state("sessions", session, "cursor").exists())
-        status = self.good("poll-status", session)
-        self.assertEqual((status["running"], status["pid"], status["interval"]),
-                         (True, process.pid, 1))
-        self.assertEqual(self.good("poll-status")["sessions"], [status])
-        self.assertEqual(self.bad("poll-daemon", session, "--yes").json["error"],
-                         "already_polling")
-        mock.sessions[session].add("b", "later")
-        self.wait_for(lambda: self.text("sessions", session, "cursor") == "1\n")
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(10), 0)
-        lines = process.stdout.read().decode().splitlines()
-        self.assertEqual([json.loads(line)["messages"][0]["text"] for line in lines],
-                         ["g", "later"])
-        status = self.good("poll-status", session)
-        self.assertEqual((status["running"], status["pid"], status["cursor"]), (False, None, "1"))
-
-    def test_daemon_ends_by_itself(self):
-        mock = self.mock()
-        session = self.joined(mock)
-        ran = self.run_session("poll-daemon", session, "--ttl", "1", "--yes")
-        self.assertEqual((ran.code, ran.out), (0, ""))
-        del mock.sessions[session]
-        ran = self.bad("poll-daemon", session, "--yes")
-        self.assertEqual(ran.json["error"], "session_not_found")
-
-    def test_heartbeat(self):
-        mock = self.mock()
-        session = self.joined(mock, greeting="g")
-        del mock.requests[:]
-        process = self.start("heartbeat", session, "--interval", "1")
-        self.wait_for(lambda: len(mock.requests) >= 2)
-        process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(10), 0)
-        process.stdin.close()
-        beat = json.loads(process.stdout.readline())
-        self.assertEqual((beat["ok"], beat["sessionId"], beat["newMessages"]), (True, session, 1))
-        self.assertFalse(self.state("sessions", session, "cursor").exists())
-
-
-class Usage(Case):
-    def test_unknown_words(self):
-        ran = self.bad("craete", code=2)
-        self.assertIn("create", ran.err)
-        self.assertEqual(len(ran.err.strip().splitlines()), 1)
-        self.assertIn("--greeting", self.bad("create", "--greting", "x", code=2).err)
-        self.assertEqual(self.bad("create", "--greting", "x", code=2).out, "")
-
-    def test_missing_words(self):
-        for words in (["status"], ["join"], ["pair"], ["claim"], ["pair-status"], ["send"],
-                      ["poll"], ["renew"], ["leave"], ["alias", "x"], ["unalias"], ["bind"],
-                      ["poll-daemon"], ["heartbeat"], ["create", "x"], ["ls", "x"], ["config"], [],
-                      ["create", "--ttl", "x"], ["create", "--ttl", "0"], ["create", "--url"]):
-            ran = self.bad(*words, code=2)
-            self.assertEqual(ran.out, "", words)
-            self.assertNotEqual(ran.err, "", words)
-
-    def test_missing_agent(self):
-        for words in (["join", "s"], ["claim", "A-B-C"], ["send", "s", "x"], ["poll", "s"],
-                      ["renew", "s"], ["leave", "s"]):
-            self.assertEqual(self.bad(*words).json["error"], "missing_agent_id")
-            ran = self.bad(*words, "--agent-id", "a b")
-            self.assertEqual(ran.json["error"], "invalid_agent_id")
-        self.assertEqual(self.bad("claim", "a/b", "--agent-id", "a").json["error"],
-                         "invalid_code")
-
-    def test_bad_limits(self):
-        for value in ("x", "-1", "0", "3601", "1.2.3", "1.", "99999999999999999999"):
-            self.bad("create", NEXUS_HTTP_TIMEOUT=value, code=2)
-            self.bad("create", NEXUS_STATUS_TIMEOUT=value, code=2)
-
-    def test_help(self):
-        for words in (["help"], ["--help"]):
-            ran = self.run_session(*words)
-            self.assertEqual(ran.code, 0)
-            for verb in ("create", "poll-daemon", "unalias", "doctor"):
-                self.assertIn(verb, ran.out)
-        for words in (["help", "send"], ["send", "--help"], ["--help", "send", "x"]):
-            ran = self.run_session(*words)
-            self.assertEqual(ran.code, 0)
-            self.assertIn("--strict", ran.out)
-            self.assertNotIn("--interval", ran.out)
-        self.assertIn("send", self.bad("help", "sned", code=2).err)
+    def test_only_the_api_is_visible(self):
+        (library,) = [p for p in self.root.rglob("libnexus-session.so.*") if not p.is_symlink()]
+        names = subprocess.run(["nm", "-D", "--defined-only", str(library)], check=True,
+                               capture_output=True, text=True, timeout=30).stdout.split()[2::3]
+        self.assertEqual([n for n in names if not n.startswith("nx_session_client_")], [])
+        header = (ROOT / "include" / "nexus" / "session.h").read_text()
+        self.assertEqual([n for n in names if n + "(" not in header], [])
+        self.assertEqual(len(names), header.count("NX_API ") - header.count("define NX_API "))
 
 
 @unittest.skipUnless(NEXUS and os.access(NEXUS, os.X_OK), "NEXUS_BIN is not set")

@@ -133,7 +133,7 @@ class Planted(lib.Case):
 
     def test_size_planted(self):
         body = "    nx_f();\n"
-        self.plant("src/base/planted.c", "int nx_f(void)\n{\n" + body * 71 + "}\n")
+        self.write("src/base/planted.c", "int nx_f(void)\n{\n" + body * 71 + "}\n")
         self.assert_red("size", "src/base/planted.c:2: the function has 71 lines")
         self.write("src/base/planted.c", "int nx_f(void)\n{\n" + body * 70 + "}\n")
         self.assert_green("size")
@@ -151,6 +151,10 @@ class Planted(lib.Case):
         self.write("src/base/planted.c", 'void f(void)\n{\n    g("atoi(x)"); /* rand() */\n}\n')
         self.write("src/io/planted.c", "void f(void)\n{\n    time(0); x->rand(1); my_atoi(1);\n}\n")
         self.assert_green("banned")
+        self.write("src/cli/planted.c", "void f(void)\n{\n    nanosleep(&x, 0);\n}\n")
+        self.assert_green("banned")
+        self.write("src/node/planted.c", "void f(void)\n{\n    nanosleep(&x, 0);\n}\n")
+        self.assert_red("banned", "src/node/planted.c:3: nanosleep()")
         self.write("src/io/planted.c",
                    "void f(void)\n{\nagain:\n    g();\n    goto again;\n}\n")
         self.assert_red("banned", "src/io/planted.c:5: goto again jumps backwards")

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -214,6 +215,7 @@ static void look_back(struct fixture *fixture)
 static void a_full_map_fails_and_recovers(void **state)
 {
     struct fixture *fixture = *state;
+    struct nx_store_stats stats;
     char big[3000], key[16];
     uint64_t number;
     int i, r = 0;
@@ -237,7 +239,20 @@ static void a_full_map_fails_and_recovers(void **state)
     assert_int_equal(nx_store_ready(fixture->store), NX_E_FULL);
     assert_int_equal(seen_result, 0);
     fixture_wait_ready(fixture);
-    /* Deleting works in what is kept for it, and makes room. */
+    /* Deleting works in what is kept for it, however hard others try to fill it. */
+    for (size_t len = 2000, tries = 0; tries < 40; tries++, len = len * 3 / 4 + 10) {
+        (void)snprintf(key, sizeof(key), "try %zu", tries);
+        big[len] = '\0';
+        (void)fixture_wait(fixture, fixture_put(fixture, 0, key, big));
+        big[len] = 'x';
+    }
+    nx_store_stats(fixture->store, &stats);
+    assert_true(stats.bytes_used <= stats.bytes_max - stats.bytes_max / 16);
+    assert_true(stats.bytes_used > stats.bytes_max / 2);
+    for (i = 0; i < 40; i++) {
+        (void)snprintf(key, sizeof(key), "%04d", i * 2);
+        assert_int_equal(fixture_wait(fixture, fixture_delete(fixture, 0, key, false)), 0);
+    }
     number = fixture_delete(fixture, 0, "", true);
     assert_int_equal(fixture_wait(fixture, number), 0);
     assert_int_equal(fixture_wait(fixture, fixture_put(fixture, 1, "k", "end")), 0);
@@ -252,6 +267,7 @@ static void a_full_map_fails_and_recovers(void **state)
 static void a_full_disk_fails_and_recovers(void **state)
 {
     struct fixture *fixture = *state;
+    struct timespec pause = {1, 500000000};
     struct rlimit old, tight;
     char *big = calloc(1 << 20, 1);
 
@@ -269,7 +285,7 @@ static void a_full_disk_fails_and_recovers(void **state)
     assert_int_equal(fixture_wait(fixture, fixture_put(fixture, 0, "big", big)), NX_E_FULL);
     assert_int_equal(nx_store_ready(fixture->store), NX_E_FULL);
     assert_int_equal(seen_result, 0);
-    (void)usleep(1500000); /* a probe comes by and finds the disk still full */
+    (void)nanosleep(&pause, NULL); /* a probe comes by and finds the disk still full */
     assert_int_equal(nx_store_ready(fixture->store), NX_E_FULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     fixture_wait_ready(fixture);

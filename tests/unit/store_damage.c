@@ -186,23 +186,33 @@ static void lost_pages(void **state)
     free(ptr);
 }
 
+static void rewrite_one(struct fixture *fixture, unsigned times)
+{
+    static unsigned count;
+    char value[16];
+
+    fixture_open(fixture);
+    for (unsigned i = 0; i < times; i++) {
+        (void)snprintf(value, sizeof(value), "turn %04u", ++count);
+        assert_int_equal(fixture_wait(fixture, fixture_put(fixture, 3, "key-119", value)), 0);
+    }
+    fixture_close(fixture);
+}
+
 /* Each page in turn as it was some commits ago, as by a disk that lost a write. Only the newest
  * meta page by itself is beyond telling (store_check.c); nothing else may pass with other data. */
 static void stale_pages(void **state)
 {
     struct fixture *fixture = *state;
     char *before, *after, *copy, *original;
-    char what[64], key[16];
+    char what[64];
     size_t before_len, after_len;
 
     fill(fixture);
+    /* One leaf again and again, so that it comes back to the same pages with the same keys. */
+    rewrite_one(fixture, 8);
     before = read_file(fixture->file, &before_len);
-    fixture_open(fixture);
-    for (unsigned i = 0; i < 8; i++) {
-        (void)snprintf(key, sizeof(key), "key-%03u", 50 + i);
-        assert_int_equal(fixture_wait(fixture, fixture_put(fixture, i % 4, key, "newer")), 0);
-    }
-    fixture_close(fixture);
+    rewrite_one(fixture, 8);
     original = fixture_dump(fixture);
     after = read_file(fixture->file, &after_len);
     copy = malloc(after_len);
@@ -220,6 +230,62 @@ static void stale_pages(void **state)
     free(after);
     free(copy);
     free(original);
+}
+
+/* Where LMDB keeps things in a meta page (store_check.c has the whole of it). */
+enum { META_FREE_ROOT = 80, META_TXN = 144 };
+
+static uint64_t number_at(const char *ptr)
+{
+    uint64_t number;
+
+    memcpy(&number, ptr, sizeof(number));
+    return number;
+}
+
+/* A meta page that lies about its age, and every byte of the list of free pages. */
+static void lies_about_age_and_room(void **state)
+{
+    static const int64_t lies[] = {-4, -2, 2, 4, 1000};
+    struct fixture *fixture = *state;
+    char *original, *ptr, *meta;
+    uint64_t txn, root;
+    size_t len, upper;
+
+    fill(fixture);
+    original = fixture_dump(fixture);
+    ptr = read_file(fixture->file, &len);
+    refused = harmless = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        meta = ptr + i * PAGE;
+        txn = number_at(meta + META_TXN);
+        for (unsigned k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
+            uint64_t lie = txn + (uint64_t)lies[k];
+
+            memcpy(meta + META_TXN, &lie, sizeof(lie));
+            expect_refused_or_same(fixture, ptr, len, original, "a lie about age");
+        }
+        memcpy(meta + META_TXN, &txn, sizeof(txn));
+    }
+    assert_int_equal(harmless, 0);
+    meta = ptr + (number_at(ptr + PAGE + META_TXN) > number_at(ptr + META_TXN) ? PAGE : 0);
+    root = number_at(meta + META_FREE_ROOT);
+    assert_true(root < len / PAGE);
+    upper = (unsigned char)ptr[root * PAGE + 14] | (size_t)(unsigned char)ptr[root * PAGE + 15]
+                                                           << 8;
+    assert_true(upper > 16 && upper < PAGE);
+    for (size_t at = root * PAGE + upper; at < (root + 1) * PAGE; at++) {
+        char was = ptr[at];
+
+        flip(fixture, ptr, len, at, original);
+        ptr[at] = 0;
+        expect_refused_or_same(fixture, ptr, len, original, "a zero in the free list");
+        ptr[at] = was;
+    }
+    print_message(
+            "free list: %zu bytes, %u refused, %u harmless\n", PAGE - upper, refused, harmless);
+    free(original);
+    free(ptr);
 }
 
 /* The model: the length of each key's value, -1 when it is not there. */
@@ -300,6 +366,7 @@ int main(void)
             TEST(flipped_bytes),
             TEST(lost_pages),
             TEST(stale_pages),
+            TEST(lies_about_age_and_room),
             TEST(a_long_random_life),
     };
 

@@ -140,7 +140,7 @@ static int config_set_url(struct nx_cmd *cmd, const char *text)
 
 static int config_show(struct nx_cmd *cmd)
 {
-    struct nx_server server;
+    struct nx_server server = {0};
     struct nx_buf path, doc;
     int code = nx_cmd_server(cmd, NULL, &server);
 
@@ -230,7 +230,7 @@ int nx_verb_run_bind(struct nx_cmd *cmd)
     struct nx_session_client_result *result = NULL;
     struct nx_session_client *client = NULL;
     char id[NX_SESSION_ID_MAX + 1];
-    struct nx_server server;
+    struct nx_server server = {0};
     int code, r;
 
     code = nx_cmd_session(cmd, cmd->args.operands[0], id);

@@ -5,12 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "session/client/names.h"
@@ -605,7 +605,6 @@ int nx_state_remove(const struct nx_state *state, const char *name)
 
 int nx_state_lock(struct nx_state *state)
 {
-    const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000L};
     int root = open_root(state, true);
     int fd;
 
@@ -620,7 +619,7 @@ int nx_state_lock(struct nx_state *state)
             close(fd);
             return NX_E_BUSY;
         }
-        nanosleep(&step, NULL);
+        (void)poll(NULL, 0, LOCK_STEP_MS);
     }
     state->lock_fd = fd;
     return 0;

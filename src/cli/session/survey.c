@@ -88,7 +88,7 @@ static struct known_server *server_of(
         struct survey *survey, const char *id, int64_t timeout_ms, char ret_url[NX_URL_BYTES])
 {
     char bound[NX_URL_BYTES];
-    struct nx_server server;
+    struct nx_server server = {0};
     int r = nx_cmd_binding(survey->cmd, id, bound);
 
     ret_url[0] = '\0';
@@ -497,7 +497,7 @@ static int examine(struct survey *survey, const struct nx_server *effective)
 
 int nx_verb_run_doctor(struct nx_cmd *cmd)
 {
-    struct nx_server effective;
+    struct nx_server effective = {0};
     struct survey survey;
     int code = survey_begin(&survey, cmd);
 

@@ -428,7 +428,7 @@ int nx_verb_run_leave(struct nx_cmd *cmd)
     key_for(cmd, &talk, own, key);
     r = nx_session_client_leave(talk.client, talk.id, agent, key[0] ? key : NULL, &talk.result);
     nx_wipe(key, sizeof(key));
-    code = nx_cmd_report(cmd, r, talk.client, talk.result);
+    (void)nx_cmd_report(cmd, r, talk.client, talk.result);
     if (r == 0 && talk.result->gone) {
         code = forget(cmd, talk.id);
         nx_cmd_hint("✅ Left: what was stored of session %s is removed", talk.id);

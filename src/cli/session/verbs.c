@@ -42,7 +42,7 @@
 #define INTERVAL(text)                                                                             \
     {                                                                                              \
         .name = "interval", .kind = NX_OPTION_INT, .value_name = "SECONDS",                        \
-        .help = "how often to ask the server", .fallback = text, .min = 1, .max = 86400            \
+        .help = "how often to ask the server", .fallback = (text), .min = 1, .max = 86400          \
     }
 
 static const struct nx_option url_options[] = {URL};

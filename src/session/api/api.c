@@ -242,7 +242,7 @@ static int send(struct nx_api *api, struct nx_sessions *sessions, struct nx_time
         struct nx_api_call *call)
 {
     struct nx_buf *body = &api->answer.body;
-    struct nx_sent sent;
+    struct nx_sent sent = {0};
     int r = nx_sessions_send(sessions, now, call->session, &call->send, &sent);
 
     if (r != 0)

@@ -204,11 +204,32 @@ static int read_after(
     return 0;
 }
 
+/* A header that says who somebody is must say it once: of two, a proxy may read the other one. */
+static bool single_header(
+        const struct nx_http1_request *request, struct nx_bytes name, struct nx_bytes *ret_value)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct nx_http1_header *header = &request->headers[i];
+
+        if (header->name.len != name.len || !nx_bytes_equal_nocase(header->name, name))
+            continue;
+        if (found)
+            return false;
+        *ret_value = header->value;
+        found = true;
+    }
+    return true;
+}
+
 static int read_headers(
         struct nx_api *api, const struct nx_http1_request *request, struct nx_api_call *call)
 {
-    call->agent = nx_http1_header(request, NX_BYTES("x-agent-id"));
-    call->key = nx_http1_header(request, NX_BYTES("x-session-key"));
+    if (!single_header(request, NX_BYTES("x-agent-id"), &call->agent))
+        return invalid(api, "X-Agent-Id", "must be given once");
+    if (!single_header(request, NX_BYTES("x-session-key"), &call->key))
+        return invalid(api, "X-Session-Key", "must be given once");
     switch (call->route) {
     case NX_API_JOIN:
     case NX_API_SEND:

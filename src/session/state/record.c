@@ -205,7 +205,7 @@ static int decode_agents(struct nx_sessions *s, struct nx_session *session, stru
         struct nx_agent *agent;
         int r;
 
-        if (reader->bad || !id.ptr || !key.ptr || !nx_agent_id_valid(id))
+        if (reader->bad || !nx_agent_id_valid(id))
             return NX_E_DAMAGED;
         r = agents_grow(s, session, &agent);
         if (r < 0)

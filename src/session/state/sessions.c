@@ -512,8 +512,11 @@ int nx_sessions_leave(struct nx_sessions *s, struct nx_time now, struct nx_bytes
     return 0;
 }
 
-/* Removes the members that fell idle, never the creator. Returns false when memory is short: the
- * next tick tries again. */
+/* When memory was short, the owner must not spin until it is not. */
+#define RETRY_MS 1000
+
+/* Removes the members that fell idle, never the creator. Returns false when memory is short: a
+ * later tick tries again. */
 static bool remove_idle(struct nx_sessions *s, struct nx_session *session, struct nx_time now)
 {
     int64_t before = now.mono_ms - s->limits.inactivity_s * 1000;
@@ -559,8 +562,9 @@ int64_t nx_sessions_tick(struct nx_sessions *s, struct nx_time now)
         if (s->limits.inactivity_s > 0 && s->record.len > 0)
             break;
         if (s->limits.inactivity_s > 0 && !remove_idle(s, session, now))
-            break;
-        at = due(s, session);
+            at = now.mono_ms + RETRY_MS;
+        else
+            at = due(s, session);
         (void)!nx_heap_set(&s->timers, &session->timer, at > now.mono_ms ? at : now.mono_ms + 1);
     }
     first = nx_heap_first(&s->timers);
