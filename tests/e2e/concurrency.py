@@ -13,6 +13,7 @@ ROUNDS = 15
 
 
 class Racing:
+
     def api_of(self, count, gen=2):
         apis = [Api(self.server, gen) for _ in range(count)]
         for api in apis:
@@ -26,19 +27,23 @@ class Racing:
             sid = self.api.session(maxAgents=3)
             self.api.joined(sid, "first")
             self.api.joined(sid, "second")
-            answers = parallel([lambda api=api, n=n: api.join(sid, "racer-%d" % n) for n, api in enumerate(apis)])
+            answers = parallel(
+                [lambda api=api, n=n: api.join(sid, "racer-%d" % n) for n, api in enumerate(apis)])
             statuses = sorted(answer.status for answer in answers)
             self.assertEqual(statuses, [200] + [409] * 15, "round %d" % number)
             self.assertEqual({a.error for a in answers if a.status == 409}, {"session_full"})
-            (winner,) = [n for n, answer in enumerate(answers) if answer.status == 200]
-            self.assertEqual(self.api.status(sid).json["agents"], ["first", "second", "racer-%d" % winner])
+            (winner, ) = [n for n, answer in enumerate(answers) if answer.status == 200]
+            self.assertEqual(
+                self.api.status(sid).json["agents"],
+                ["first", "second", "racer-%d" % winner])
 
     def test_one_name_goes_to_exactly_one(self):
         apis = self.api_of(12)
         for number in range(ROUNDS):
             sid = self.api.session()
             answers = parallel([lambda api=api: api.join(sid, "same") for api in apis])
-            self.assertEqual(sorted(answer.status for answer in answers), [200] + [409] * 11, "round %d" % number)
+            self.assertEqual(sorted(answer.status for answer in answers), [200] + [409] * 11,
+                             "round %d" % number)
             self.assertEqual({a.error for a in answers if a.status == 409}, {"agent_id_taken"})
 
     def test_one_key_is_given_out_in_generation_one(self):
@@ -54,9 +59,14 @@ class Racing:
         for number in range(ROUNDS):
             sid = self.api.session(maxAgents=50)
             code = self.api.code(sid)
-            answers = parallel([lambda api=api, n=n: api.claim(code, "racer-%d" % n) for n, api in enumerate(apis)])
-            self.assertEqual(sorted(answer.status for answer in answers), [200] + [404] * 15, "round %d" % number)
-            self.assertEqual({a.error for a in answers if a.status == 404}, {"code_expired_or_used"})
+            answers = parallel([
+                lambda api=api, n=n: api.claim(code, "racer-%d" % n) for n, api in enumerate(apis)
+            ])
+            self.assertEqual(sorted(answer.status for answer in answers), [200] + [404] * 15,
+                             "round %d" % number)
+            self.assertEqual({a.error
+                              for a in answers
+                              if a.status == 404}, {"code_expired_or_used"})
             self.assertEqual(len(self.api.status(sid).json["agents"]), 1)
 
     def test_the_reminder_comes_once_however_many_join_at_once(self):
@@ -73,7 +83,9 @@ class Racing:
 
         def join(api, n):
             return [api.join(sid, "agent-%d" % k) for k in (n, n + 25, n + 50)]
-        answers = sum(parallel([lambda api=api, n=n: join(api, n) for n, api in enumerate(apis)]), [])
+
+        answers = sum(parallel([lambda api=api, n=n: join(api, n) for n, api in enumerate(apis)]),
+                      [])
         joined = [answer.json for answer in answers if answer.status == 200]
         self.assertEqual(len(joined), 50)
         self.assertEqual(sorted(body["agentsOnline"] for body in joined), list(range(1, 51)))
@@ -114,10 +126,12 @@ class Racing:
             results = parallel(jobs)
             done.set()
             return results
+
         jobs = [lambda api=api, n=n: send(api, n) for n, api in enumerate(senders)]
         try:
-            results = parallel([lambda: finish(jobs)] + [lambda api=api, n=n: read(api, n)
-                                                         for n, api in enumerate(readers)], 100)
+            results = parallel([lambda: finish(jobs)] +
+                               [lambda api=api, n=n: read(api, n) for n, api in enumerate(readers)],
+                               100)
         finally:
             done.set()
         sent = {}
@@ -143,6 +157,7 @@ class Racing:
                     self.assertLessEqual(answer.json["agentsOnline"], 4)
                     left = api.leave(sid, "a%d" % n, answer.json["sessionKey"])
                     self.assertEqual(left.status, 200, left)
+
         parallel([lambda api=api, n=n: come_and_go(api, n) for n, api in enumerate(apis)])
         self.assertEqual(self.api.status(sid).json["agents"], [])
         for n in range(4):

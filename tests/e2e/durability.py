@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What was acknowledged is there after kill -9 (the issue, "metadata durable"): clients create,
-join, claim, renew, leave and send while the server is killed in a loop and started on the same folder;
-then everything is compared with what the answers had promised. What was in flight may have happened
+join, claim, renew, leave and send while the server is killed in a loop and started on the same
+folder; then everything is compared with what the answers had promised. What was in flight may have happened
 or not, but never half. Then orderly ends, and data folders that must be refused.
 
 DURABILITY_ROUNDS (8) sets how often it is killed; tests/long/durability.py raises it."""
@@ -29,16 +29,16 @@ class Known:
     def __init__(self, sid, body):
         self.sid = sid
         self.ttl, self.greeting = body["ttl"], body.get("greeting")
-        self.keys = {}     # agent -> key, of acknowledged members
+        self.keys = {}  # agent -> key, of acknowledged members
         self.left = set()  # agents whose leave was acknowledged
         self.maybe_in, self.maybe_out = set(), set()  # agents whose join or leave was in flight
         self.ghosts = set()  # agents that turned out to have joined though nobody got the answer
         self.maybe_ttl = None
-        self.codes = {}    # code -> pending | claimed
+        self.codes = {}  # code -> pending | claimed
         self.maybe_claimed = {}  # code -> agent whose claim was in flight
         self.messages = {}  # cursor -> (id, text), acknowledged
         self.maybe_texts = set()
-        self.top = 0       # the highest cursor ever seen
+        self.top = 0  # the highest cursor ever seen
 
 
 class Worker:
@@ -72,11 +72,14 @@ class Worker:
         if len(mine) < 3 or self.source.random() < 0.1:
             return self.create()
         known = self.source.choice(mine[-6:])
-        return self.source.choice((self.join, self.join, self.claim, self.renew, self.leave, self.send, self.send))(known)
+        return self.source.choice(
+            (self.join, self.join, self.claim, self.renew, self.leave, self.send, self.send))(known)
 
     def create(self):
-        ttl, greeting = self.source.randrange(1000, 80000), "greeting %d" % self.source.randrange(10**9)
-        body = self.good(self.api.create(ttl=ttl, greeting=greeting, creatorAgentId="boss", maxAgents=50), 201)
+        ttl, greeting = self.source.randrange(1000,
+                                              80000), "greeting %d" % self.source.randrange(10**9)
+        body = self.good(
+            self.api.create(ttl=ttl, greeting=greeting, creatorAgentId="boss", maxAgents=50), 201)
         known = Known(body["sessionId"], {"ttl": ttl, "greeting": greeting})
         known.keys["boss"] = body["sessionKey"]
         self.sessions.append(known)
@@ -105,7 +108,8 @@ class Worker:
 
     def renew(self, known):
         known.maybe_ttl = self.source.randrange(1000, 80000)
-        known.ttl = self.good(self.api.renew(known.sid, "boss", {"ttl": known.maybe_ttl}), 200)["ttl"]
+        known.ttl = self.good(self.api.renew(known.sid, "boss", {"ttl": known.maybe_ttl}),
+                              200)["ttl"]
         known.maybe_ttl = None
 
     def leave(self, known):
@@ -137,14 +141,17 @@ class Killed(unittest.TestCase):
         answer = api.status(known.sid)
         self.assertEqual(answer.status, 200, "an acknowledged session is lost: %r" % answer)
         body = answer.json
-        self.assertEqual((body["greeting"], body["creatorAgentId"], body["maxAgents"]), (known.greeting, "boss", 50))
+        self.assertEqual((body["greeting"], body["creatorAgentId"], body["maxAgents"]),
+                         (known.greeting, "boss", 50))
         self.assertIn(body["ttl"], {known.ttl, known.maybe_ttl})
         known.ttl, known.maybe_ttl = body["ttl"], None
         agents = set(body["agents"])
         self.assertEqual(len(agents), len(body["agents"]))
-        self.assertEqual(set(known.keys) - agents - known.maybe_out, set(), "acknowledged members are lost")
+        self.assertEqual(
+            set(known.keys) - agents - known.maybe_out, set(), "acknowledged members are lost")
         self.assertEqual(known.ghosts - agents, set(), "members are lost")
-        allowed = set(known.keys) | known.ghosts | known.maybe_in | set(known.maybe_claimed.values())
+        allowed = set(known.keys) | known.ghosts | known.maybe_in | set(
+            known.maybe_claimed.values())
         self.assertEqual(agents - allowed, set(), "agents that left, or were never there")
         self.check_codes(api, known, agents)
         for agent in known.maybe_out & set(known.keys) - agents:
@@ -155,7 +162,9 @@ class Killed(unittest.TestCase):
         known.maybe_claimed.clear()
         for agent in random.Random(SEED).sample(sorted(known.keys), min(3, len(known.keys))):
             again = Api(api.server, 2)
-            self.assertEqual(again.join(known.sid, agent, known.keys[agent]).status, 200, "a key is no longer valid")
+            self.assertEqual(
+                again.join(known.sid, agent, known.keys[agent]).status, 200,
+                "a key is no longer valid")
             self.assertEqual(again.join(known.sid, agent, "0" * 64).status, 409)
             again.close()
         self.check_messages(api, known)
@@ -167,7 +176,8 @@ class Killed(unittest.TestCase):
             now = answer.json["state"]
             if code in known.maybe_claimed:
                 self.assertIn(now, ("pending", "claimed"))
-                self.assertEqual(now == "claimed", known.maybe_claimed[code] in agents, "half a claim is seen")
+                self.assertEqual(now == "claimed", known.maybe_claimed[code] in agents,
+                                 "half a claim is seen")
                 known.codes[code] = now
             else:
                 self.assertEqual(now, state)
@@ -176,11 +186,19 @@ class Killed(unittest.TestCase):
         body = api.poll(known.sid, "boss").json
         cursors = [int(message["cursor"]) for message in body["messages"]]
         self.assertEqual(cursors, sorted(set(cursors)))
-        self.assertEqual([m["text"] for m in body["messages"] if m["cursor"] == "0"], [known.greeting])
-        self.assertLessEqual(len([m for m in body["messages"] if m["text"].startswith("This is an async")]), 1)
-        there = {m["cursor"]: (m["id"], m["text"]) for m in body["messages"] if m["agentId"] == "boss"}
+        self.assertEqual([m["text"] for m in body["messages"] if m["cursor"] == "0"],
+                         [known.greeting])
+        self.assertLessEqual(
+            len([m for m in body["messages"] if m["text"].startswith("This is an async")]), 1)
+        there = {
+            m["cursor"]: (m["id"], m["text"])
+            for m in body["messages"]
+            if m["agentId"] == "boss"
+        }
         if self.durable:
-            self.assertEqual({c: there.get(c) for c in known.messages}, known.messages, "acknowledged messages are lost")
+            self.assertEqual({c: there.get(c)
+                              for c in known.messages}, known.messages,
+                             "acknowledged messages are lost")
             for cursor in set(there) - set(known.messages):
                 self.assertIn(there[cursor][1], known.maybe_texts, "a message nobody sent")
                 known.messages[cursor] = there[cursor]
@@ -198,7 +216,9 @@ class Killed(unittest.TestCase):
         self.assertEqual([(m["text"], m["verified"]) for m in got], [("after the restart", True)])
 
     def test_kill_9_in_a_loop(self):
-        print("durability.py: DURABILITY_SEED=%d DURABILITY_ROUNDS=%d %s" % (SEED, ROUNDS, type(self).__name__), flush=True)
+        print(
+            "durability.py: DURABILITY_SEED=%d DURABILITY_ROUNDS=%d %s" %
+            (SEED, ROUNDS, type(self).__name__), flush=True)
         source = random.Random(SEED)
         server = Server(*(["--durable-messages"] if self.durable else []))
         self.addCleanup(server.remove)
@@ -214,7 +234,8 @@ class Killed(unittest.TestCase):
             for worker in workers:
                 worker.thread.join(15)
                 self.assertFalse(worker.thread.is_alive(), "a worker hangs")
-                self.assertIsNone(worker.fault, "seed %d round %d: %r" % (SEED, number, worker.fault))
+                self.assertIsNone(worker.fault,
+                                  "seed %d round %d: %r" % (SEED, number, worker.fault))
                 acknowledged += worker.acknowledged
             server.start()
             self.assertIsNone(lib.SANITIZER.search(server.output()))
@@ -247,7 +268,7 @@ class Ends(unittest.TestCase):
         return server
 
     def test_sigterm_is_orderly_and_keeps_everything(self):
-        for args in ((), ("--durable-messages",)):
+        for args in ((), ("--durable-messages", )):
             server = self.server(*args)
             server.start()
             api = Api(server)
@@ -266,10 +287,13 @@ class Ends(unittest.TestCase):
             server.start()
             api = Api(server)
             after = api.status(sid).json
-            for name in ("sessionId", "agents", "ttl", "maxAgents", "greeting", "createdAt", "state"):
+            for name in ("sessionId", "agents", "ttl", "maxAgents", "greeting", "createdAt",
+                         "state"):
                 self.assertEqual(after[name], before[name], name)
-            self.assertEqual([m["joinedAt"] for m in after["members"]], [m["joinedAt"] for m in before["members"]])
-            self.assertEqual(api.request("GET", "/v1/stats").json["activeSessions"], stats["activeSessions"])
+            self.assertEqual([m["joinedAt"] for m in after["members"]],
+                             [m["joinedAt"] for m in before["members"]])
+            self.assertEqual(
+                api.request("GET", "/v1/stats").json["activeSessions"], stats["activeSessions"])
             self.assertEqual(api.join(sid, "a", key).status, 200)
             self.assertEqual(api.pair_status(code).json["state"], "pending")
             self.assertEqual(api.claim(code, "b").status, 200)
@@ -371,9 +395,12 @@ class Folders(unittest.TestCase):
         path = self.data_file(server)
         with open(path, "rb") as file:
             good = file.read()
-        bad = {"zeros in front": b"\0" * 8192 + good[8192:], "noise in front": os.urandom(8192) + good[8192:],
-               "cut in half": good[:len(good) // 2], "cut to a page": good[:4096], "cut to some bytes": good[:100],
-               "all noise": os.urandom(len(good)), "text": b"hello\n"}
+        bad = {
+            "zeros in front": b"\0" * 8192 + good[8192:],
+            "noise in front": os.urandom(8192) + good[8192:], "cut in half": good[:len(good) // 2],
+            "cut to a page": good[:4096], "cut to some bytes": good[:100],
+            "all noise": os.urandom(len(good)), "text": b"hello\n"
+        }
         for name, data in bad.items():
             with self.subTest(name):
                 with open(path, "wb") as file:
@@ -397,7 +424,8 @@ class Folders(unittest.TestCase):
             at = source.randrange(len(good))
             with self.subTest(seed=SEED, number=number, at=at):
                 with open(path, "wb") as file:
-                    file.write(good[:at] + bytes([good[at] ^ (1 << source.randrange(8))]) + good[at + 1:])
+                    file.write(good[:at] + bytes([good[at] ^ (1 << source.randrange(8))]) +
+                               good[at + 1:])
                 seen = len(server.output())
                 server.spawn()
                 end, ready = time.monotonic() + 10, None
@@ -420,7 +448,7 @@ class Folders(unittest.TestCase):
         self.assertIsNone(lib.SANITIZER.search(server.output()))
 
     def test_a_foreign_folder_is_refused(self):
-        for names in (("photo.jpg",), ("data.mdb.bak", "notes"), ("package.json", ".git")):
+        for names in (("photo.jpg", ), ("data.mdb.bak", "notes"), ("package.json", ".git")):
             server = Server()
             self.addCleanup(server.remove)
             os.mkdir(server.data_dir)
@@ -428,7 +456,8 @@ class Folders(unittest.TestCase):
                 with open(os.path.join(server.data_dir, name), "w", encoding="ascii") as file:
                     file.write("mine")
             self.refused(server)
-            self.assertEqual(sorted(os.listdir(server.data_dir)), sorted(names), "it left something in a foreign folder")
+            self.assertEqual(sorted(os.listdir(server.data_dir)), sorted(names),
+                             "it left something in a foreign folder")
 
     def test_a_folder_that_is_a_file_or_cannot_be_made(self):
         server = Server()

@@ -18,6 +18,7 @@ ROUNDS = int(os.environ.get("HOSTILE_ROUNDS", "2000"))
 
 
 class Hostile(lib.Case):
+
     def setUp(self):
         super().setUp()
         self.sid = self.api.session(ttl=3660, greeting="healthy")
@@ -64,7 +65,8 @@ class Hostile(lib.Case):
             for answer in answers:
                 lib.check_answer(answer)
         if first.status >= 400 and CLOSED in statuses:
-            self.assertEqual(len(answers), 1, "what stood behind a bad request was answered: %r" % answers)
+            self.assertEqual(len(answers), 1,
+                             "what stood behind a bad request was answered: %r" % answers)
             self.assertEqual(first.headers.get("Connection", "").lower(), "close")
 
     def test_the_table(self):
@@ -77,28 +79,42 @@ class Hostile(lib.Case):
         self.wait_for_fds(fds + 1)
 
     def test_details_name_what_was_wrong(self):
-        for method, path, body, word in (("PUT", "/v1/session", {"ttl": "x"}, "ttl"), ("PUT", "/v1/sessions", {"maxAgents": 0}, "maxAgents"),
-                                         ("PUT", "/v1/session", {"greeting": 7}, "greeting"), ("PUT", "/v1/pair", {}, "sessionId"),
-                                         ("POST", "/v1/session/%s/messages" % self.sid, {"text": 5}, "text")):
-            body = self.expect(self.api.request(method, path, body, agent=AGENT.decode()), 400, "invalid_request")
+        for method, path, body, word in (("PUT", "/v1/session", {"ttl": "x"}, "ttl"),
+                                         ("PUT", "/v1/sessions", {"maxAgents": 0}, "maxAgents"),
+                                         ("PUT", "/v1/session", {"greeting": 7},
+                                          "greeting"), ("PUT", "/v1/pair", {}, "sessionId"),
+                                         ("POST", "/v1/session/%s/messages" % self.sid, {"text": 5},
+                                          "text")):
+            body = self.expect(self.api.request(method, path, body, agent=AGENT.decode()), 400,
+                               "invalid_request")
             self.assertTrue(any(word in detail["path"] for detail in body["details"]), body)
 
     def good_requests(self):
         sid, agent = self.sid.encode(), b"X-Agent-Id: " + AGENT + b"\r\n"
         base = b"/v1/sessions/" + sid
-        return [request(b"PUT", b"/v1/session", b'{"ttl":60,"greeting":"hi","maxAgents":3}', JSON),
-                request(b"GET", base), request(b"POST", base + b"/join", None, b"X-Agent-Id: other\r\n"),
-                request(b"POST", base + b"/messages", b'{"text":"hi","json":{"a":[1,2.50,{"b":null}]}}', JSON + agent),
-                request(b"GET", base + b"/messages?after=0&members=true", None, agent),
-                request(b"POST", base + b"/renew", b'{"ttl":3660}', JSON + agent),
-                request(b"DELETE", base + b"/agents/other", None, b"X-Agent-Id: other\r\nX-Session-Key: " + b"0" * 64 + b"\r\n"),
-                request(b"PUT", b"/v1/pair", b'{"sessionId":"' + sid + b'"}', JSON),
-                request(b"POST", b"/v1/pair/PEARL-FOCAL-S5SJV/claim", None, agent), request(b"GET", b"/p/PEARL-FOCAL-S5SJV"),
-                b"PUT /v1/session HTTP/1.1\r\nHost: x\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"ttl\r\n5\r\n\":60}\r\n0\r\n\r\n"]
+        return [
+            request(b"PUT", b"/v1/session", b'{"ttl":60,"greeting":"hi","maxAgents":3}', JSON),
+            request(b"GET", base),
+            request(b"POST", base + b"/join", None, b"X-Agent-Id: other\r\n"),
+            request(b"POST", base + b"/messages", b'{"text":"hi","json":{"a":[1,2.50,{"b":null}]}}',
+                    JSON + agent),
+            request(b"GET", base + b"/messages?after=0&members=true", None, agent),
+            request(b"POST", base + b"/renew", b'{"ttl":3660}', JSON + agent),
+            request(b"DELETE", base + b"/agents/other", None,
+                    b"X-Agent-Id: other\r\nX-Session-Key: " + b"0" * 64 + b"\r\n"),
+            request(b"PUT", b"/v1/pair", b'{"sessionId":"' + sid + b'"}', JSON),
+            request(b"POST", b"/v1/pair/PEARL-FOCAL-S5SJV/claim", None, agent),
+            request(b"GET", b"/p/PEARL-FOCAL-S5SJV"), b"PUT /v1/session HTTP/1.1\r\nHost: x\r\n" +
+            JSON + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"ttl\r\n5\r\n\":60}\r\n0\r\n\r\n"
+        ]
 
     def mutate(self, source, data):
-        tokens = [b"\r\n", b"\0", b" ", b"\xff", b"%00", b"%", b":", b"{", b"}", b'"', b"\\u0000", b"Content-Length: 5\r\n", b"\n", b"\r", b"-1",
-                  b"Transfer-Encoding: chunked\r\n", b"99999999999999999999", b"/", b"?", b"Host: y\r\n", b"Expect: 100-continue\r\n", b"\x80", b"1e999"]
+        tokens = [
+            b"\r\n", b"\0", b" ", b"\xff", b"%00", b"%", b":", b"{", b"}", b'"', b"\\u0000",
+            b"Content-Length: 5\r\n", b"\n", b"\r", b"-1", b"Transfer-Encoding: chunked\r\n",
+            b"99999999999999999999", b"/", b"?", b"Host: y\r\n", b"Expect: 100-continue\r\n",
+            b"\x80", b"1e999"
+        ]
         for _ in range(source.choice((1, 1, 1, 2, 3, 8))):
             kind, at = source.randrange(7), source.randrange(len(data) + 1)
             if kind == 0:
@@ -116,7 +132,8 @@ class Hostile(lib.Case):
                 other = source.choice(self.good_requests())
                 data = data[:at] + other[source.randrange(len(other)):]
             else:
-                data = data[:at] + bytes([data[at] ^ (1 << source.randrange(8))]) + data[at + 1:] if at < len(data) else data
+                data = data[:at] + bytes([data[at] ^ (1 << source.randrange(8))
+                                          ]) + data[at + 1:] if at < len(data) else data
         return data
 
     def test_random_mutations(self):
@@ -154,15 +171,20 @@ class Hostile(lib.Case):
         """The same refusals and reads over and over: memory stands still."""
         base, agent = "%s/%s" % (self.api.base, self.sid), AGENT.decode()
         code = self.api.code(self.sid)
-        cycle = [("GET", base, None), ("GET", base + "/messages", None), ("POST", base + "/messages", {"text": 1}),
-                 ("POST", base + "/messages", b"{"), ("PATCH", base, None), ("GET", "/nowhere", None), ("PUT", "/v1/pair", {}),
-                 ("PUT", "/v1/session", {"ttl": 0}), ("POST", base + "/join", None), ("GET", "/v1/pair/%s/skill" % code, None),
-                 ("POST", "/v1/pair/%s/claim" % code, None), ("DELETE", base + "/agents/" + agent, None),
-                 ("POST", base + "/renew", {"ttl": 600}), ("GET", "/v1/sessions/" + "0" * 48, None), ("GET", "/v1/stats", None)]
+        cycle = [("GET", base, None), ("GET", base + "/messages", None),
+                 ("POST", base + "/messages", {"text": 1}), ("POST", base + "/messages", b"{"),
+                 ("PATCH", base, None), ("GET", "/nowhere", None), ("PUT", "/v1/pair", {}),
+                 ("PUT", "/v1/session", {"ttl": 0}), ("POST", base + "/join", None),
+                 ("GET", "/v1/pair/%s/skill" % code, None),
+                 ("POST", "/v1/pair/%s/claim" % code, None),
+                 ("DELETE", base + "/agents/" + agent, None),
+                 ("POST", base + "/renew", {"ttl": 600}), ("GET", "/v1/sessions/" + "0" * 48, None),
+                 ("GET", "/v1/stats", None)]
         rss = None
         for number in range(500):
             for method, path, body in cycle:
-                self.assertLess(self.api.request(method, path, body, agent=agent, check=False).status, 500)
+                self.assertLess(
+                    self.api.request(method, path, body, agent=agent, check=False).status, 500)
             if number == 100:
                 rss = self.server.rss_kib()
         if not lib.sanitized():
@@ -198,11 +220,13 @@ class Clients(lib.Case):
                 sent, rest, _ = read_answer(sock, rest)
                 self.assertEqual(self.expect(sent, 201)["cursor"], str(number + 1))
                 polled, rest, _ = read_answer(sock, rest)
-                self.assertEqual([m["text"] for m in self.expect(polled, 200)["messages"]], [str(number)])
+                self.assertEqual([m["text"] for m in self.expect(polled, 200)["messages"]],
+                                 [str(number)])
         self.assertEqual(rest, b"")
 
     def test_pipelined_durable_requests_are_answered_in_order(self):
-        data = b"".join(request(b"PUT", b"/v1/session", b'{"ttl":%d}' % (100 + n), JSON) for n in range(30))
+        data = b"".join(
+            request(b"PUT", b"/v1/session", b'{"ttl":%d}' % (100 + n), JSON) for n in range(30))
         with connect(self.server) as sock:
             sock.sendall(data)
             rest, ttls = b"", []
@@ -220,15 +244,17 @@ class Clients(lib.Case):
             self.assertEqual(self.expect(answer, 201)["ttl"], 77)
 
     def test_a_half_closed_client_still_gets_its_answer(self):
-        for data, status in ((request(b"GET", b"/health"), 200), (request(b"PUT", b"/v1/session", b"{}", JSON), 201),
-                             (request(b"GET", b"/health") * 3, 200)):
+        for data, status in ((request(b"GET", b"/health"), 200),
+                             (request(b"PUT", b"/v1/session", b"{}",
+                                      JSON), 201), (request(b"GET", b"/health") * 3, 200)):
             with connect(self.server) as sock:
                 sock.sendall(data)
                 sock.shutdown(lib.socket.SHUT_WR)
                 got, closed = read_all(sock)
                 answers, rest = take_answers(got)
                 self.assertTrue(closed)
-                self.assertEqual(([answer.status for answer in answers], rest), ([status] * data.count(b"HTTP/1.1"), b""))
+                self.assertEqual(([answer.status for answer in answers], rest),
+                                 ([status] * data.count(b"HTTP/1.1"), b""))
 
     def test_keep_alive_and_close(self):
         with connect(self.server) as sock:
@@ -248,19 +274,22 @@ class Clients(lib.Case):
 
     def test_continue(self):
         with connect(self.server) as sock:
-            sock.sendall(b"PUT /v1/session HTTP/1.1\r\nHost: x\r\n" + JSON + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+            sock.sendall(b"PUT /v1/session HTTP/1.1\r\nHost: x\r\n" + JSON +
+                         b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
             first, rest, _ = read_answer(sock)
             self.assertEqual(first.status, 100)
             sock.sendall(b"{}")
             answer, _, _ = read_answer(sock, rest)
             self.expect(answer, 201)
         with connect(self.server) as sock:
-            sock.sendall(b"PUT /v1/session HTTP/1.1\r\nHost: x\r\n" + JSON + b"Content-Length: 999999999\r\nExpect: 100-continue\r\n\r\n")
+            sock.sendall(b"PUT /v1/session HTTP/1.1\r\nHost: x\r\n" + JSON +
+                         b"Content-Length: 999999999\r\nExpect: 100-continue\r\n\r\n")
             answer, _, _ = read_answer(sock)
             self.assertEqual(answer.status, 413, "a body too large was asked for")
 
     def test_slow_heads_are_cut_off_and_disturb_nobody(self):
         """A head has ten seconds, whether it trickles or stops."""
+
         def trickle(data, pause_s):
             start = time.monotonic()
             with connect(self.server) as sock:
@@ -278,6 +307,7 @@ class Clients(lib.Case):
                     except OSError:
                         return time.monotonic() - start, b""
             return None, b""
+
         head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 100
 
         def others():
@@ -289,8 +319,10 @@ class Clients(lib.Case):
                 time.sleep(0.05)
             api.close()
             return slowest
-        results = parallel([lambda: trickle(head, 0.5) for _ in range(8)] + [lambda: trickle(b"GET /hea", 0.5)] * 4
-                           + [others], 40)
+
+        results = parallel([lambda: trickle(head, 0.5)
+                            for _ in range(8)] + [lambda: trickle(b"GET /hea", 0.5)] * 4 + [others],
+                           40)
         for took, got in results[:-1]:
             self.assertIsNotNone(took, "still open after 25 s")
             self.assertTrue(7 < took < 20, took)
@@ -333,7 +365,8 @@ class Clients(lib.Case):
         """Large answers asked for and not taken: the server must not hold them all."""
         for number in range(20):
             self.expect(self.api.send(self.sid, "a", "%d" % number + "x" * 50000), 201)
-        poll = request(b"GET", b"/v1/sessions/%s/messages?after=0" % self.sid.encode(), None, b"X-Agent-Id: a\r\n")
+        poll = request(b"GET", b"/v1/sessions/%s/messages?after=0" % self.sid.encode(), None,
+                       b"X-Agent-Id: a\r\n")
         before = self.server.rss_kib()
         socks = [connect(self.server, 5) for _ in range(4)]
         for sock in socks:

@@ -11,23 +11,33 @@ from lib import Api, Server
 DEEP = b"[" * 100 + b"1" + b"]" * 100
 NESTED = b'{"a":' * 100 + b"{}" + b"}" * 100
 EXACT = [
-    b'{"z":1,"a":2,"m":3}', b'{"b":{"z":0,"a":0},"a":[]}', b"1.10", b"1e400", b"-1e-400", b"1E+05", b"-0", b"-0.0",
-    b"0.30000000000000004", b"12345678901234567890", b"-98765432109876543210", b"1" * 300, b"0." + b"3" * 300,
-    b'{"a":1,"a":2,"a":1}', b'{"":0,"":1}', b'{"a":1,"\\u0061":2}', b'"\\u00e9"', '"é"'.encode(), b'"\\u00E9"',
-    b'"\\/"', b'"/"', b'"\\b\\f\\n\\r\\t\\"\\\\"', b'"\\u0000"', b'"\\u001f\\u007f"', b'"\\ud83d\\ude00"',
-    '"😀"'.encode(), b'"\\uD83D\\uDE00"', b'"\\ud800"', b'"\\udc00\\ud800"', '"\u2028\u2029"'.encode(),
-    '"\x7f"'.encode(), '"\ufeff\uffff\U0010ffff"'.encode(), b"[]", b"{}", b"[[]]", b"[{}]", b'{"a":{}}', b'""',
+    b'{"z":1,"a":2,"m":3}', b'{"b":{"z":0,"a":0},"a":[]}', b"1.10", b"1e400", b"-1e-400",
+    b"1E+05", b"-0", b"-0.0",
+    b"0.30000000000000004", b"12345678901234567890", b"-98765432109876543210", b"1" * 300, b"0."
+    + b"3" * 300,
+    b'{"a":1,"a":2,"a":1}', b'{"":0,"":1}', b'{"a":1,"\\u0061":2}', b'"\\u00e9"', '"é"'.encode(),
+    b'"\\u00E9"',
+    b'"\\/"', b'"/"', b'"\\b\\f\\n\\r\\t\\"\\\\"', b'"\\u0000"', b'"\\u001f\\u007f"',
+    b'"\\ud83d\\ude00"',
+    '"😀"'.encode(), b'"\\uD83D\\uDE00"', b'"\\ud800"', b'"\\udc00\\ud800"',
+    '"\u2028\u2029"'.encode(),
+    '"\x7f"'.encode(), '"\ufeff\uffff\U0010ffff"'.encode(), b"[]", b"{}", b"[[]]", b"[{}]",
+    b'{"a":{}}', b'""',
     b"true", b"false", b"null", b"[null,true,false]", b'{"__proto__":{"x":1},"constructor":null}',
     b'{"json":{"text":"x"},"text":"y","messages":[]}', b'"</script><!--"', DEEP, NESTED,
     b"[" + b",".join(b"%d" % n for n in range(5000)) + b"]",
     b"{" + b",".join(b'"key%d":%d' % (n * 7919 % 1000, n) for n in range(1000)) + b"}",
     '{"ключ":"значение","鍵":"値","a\u0301":"á"}'.encode(),
 ]
-SPACED = [(b' { "a" : [ 1 , 2 ] } ', b'{"a":[1,2]}'), (b'{\n\t"b": 1.10,\r\n"a": "x y"}', b'{"b":1.10,"a":"x y"}')]
+SPACED = [(b' { "a" : [ 1 , 2 ] } ', b'{"a":[1,2]}'), (b'{\n\t"b": 1.10,\r\n"a": "x y"}',
+    b'{"b":1.10,"a":"x y"}')]
 REFUSED = [
-    b"01", b"1.", b".5", b"+1", b"1e", b"0x1", b"NaN", b"Infinity", b"'x'", b'"\x01"', b'"\n"', b'"\\x"', b'"\\u12"',
-    b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b'"\xe2\x82"', b"[1,]", b"[,1]", b"{,}", b'{"a"}',
-    b'{"a":}', b"{1:2}", b"[1 2]", b"[", b"]", b"tru", b"nul", b"True", b"//x\n1", b"/**/1", b"1 2", b'"', b'"\\',
+    b"01", b"1.", b".5", b"+1", b"1e", b"0x1", b"NaN", b"Infinity", b"'x'", b'"\x01"', b'"\n"',
+    b'"\\x"', b'"\\u12"',
+    b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b'"\xe2\x82"', b"[1,]",
+    b"[,1]", b"{,}", b'{"a"}',
+    b'{"a":}', b"{1:2}", b"[1 2]", b"[", b"]", b"tru", b"nul", b"True", b"//x\n1", b"/**/1",
+    b"1 2", b'"', b'"\\',
     b"[" * 100000 + b"]" * 100000, b'{"a":' * 20000 + b"1" + b"}" * 20000,
 ]
 
@@ -83,7 +93,8 @@ class Fidelity(lib.Case):
                 self.assertTrue(compact in raw or value.strip() in raw, raw)
 
     def test_json_after_the_text_and_before_it(self):
-        for body in (b'{"text":"t","json":{"b":1.10,"a":1e400}}', b'{"json":{"b":1.10,"a":1e400},"text":"t"}',
+        for body in (b'{"text":"t","json":{"b":1.10,"a":1e400}}',
+        b'{"json":{"b":1.10,"a":1e400},"text":"t"}',
                      b'{"x":{"json":0},"json":{"b":1.10,"a":1e400},"y":[{"text":1}],"text":"t"}'):
             with self.subTest(body=body):
                 raw = self.stored(self.expect(self.send(body), 201)["cursor"])
@@ -91,7 +102,8 @@ class Fidelity(lib.Case):
                 self.assertEqual(json.loads(raw)["messages"][0]["text"], "t")
 
     def test_keys_written_with_escapes(self):
-        raw = self.stored(self.expect(self.send(b'{"\\u0074ext":"t","js\\u006fn":1.0}'), 201)["cursor"])
+        raw = self.stored(self.expect(self.send(b'{"\\u0074ext":"t","js\\u006fn":1.0}'),
+            201)["cursor"])
         self.assertIn(b'"json":1.0', raw)
         self.assertEqual(json.loads(raw)["messages"][0]["text"], "t")
 
@@ -110,7 +122,8 @@ class Fidelity(lib.Case):
                     self.assertEqual(json.loads(self.stored(answer["cursor"]))["messages"][0]["text"], text)
 
     def test_lone_surrogates_in_text_break_nothing(self):
-        for body in (b'{"text":"a\\ud800b"}', b'{"text":"\\udc00"}', b'{"text":"\\ud83d\\ud83d\\ude00"}'):
+        for body in (b'{"text":"a\\ud800b"}', b'{"text":"\\udc00"}',
+        b'{"text":"\\ud83d\\ud83d\\ude00"}'):
             answer = self.send(body)
             self.assertIn(answer.status, (201, 400))
             if answer.status == 201:
@@ -122,7 +135,8 @@ class Fidelity(lib.Case):
                 sid = self.api.session(greeting=text)
                 self.assertEqual(self.expect(self.api.status(sid), 200).get("greeting"), text)
                 self.api.joined(sid, "a")
-                self.assertEqual(self.expect(self.api.poll(sid, "a"), 200)["messages"][0]["text"], text)
+                self.assertEqual(self.expect(self.api.poll(sid, "a"),
+                    200)["messages"][0]["text"], text)
 
     def test_random_documents(self):
         seed = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else random.randrange(2**32)
@@ -159,9 +173,11 @@ def string(source):
     pieces = []
     for _ in range(source.randrange(12)):
         pieces.append(source.choice([
-            b"\\n", b"\\u%04x" % source.randrange(0xd800), b"\\u%04X" % source.randrange(0xe000, 0x10000), b"\\/", b"\\\"",
+            b"\\n", b"\\u%04x" % source.randrange(0xd800), b"\\u%04X" % source.randrange(0xe000,
+            0x10000), b"\\/", b"\\\"",
             chr(source.randrange(0x20, 0x7f)).replace("\\", "x").replace('"', "y").encode(),
-            chr(source.randrange(0x80, 0xd800)).encode(), chr(source.randrange(0x10000, 0x110000)).encode()]))
+            chr(source.randrange(0x80, 0xd800)).encode(), chr(source.randrange(0x10000,
+                0x110000)).encode()]))
     return b'"' + b"".join(pieces) + b'"'
 
 
@@ -176,7 +192,8 @@ class Durable(Fidelity):
             sid = api.session()
             api.joined(sid, "a")
             for value in EXACT:
-                answer = api.request("POST", "%s/%s/messages" % (api.base, sid), b'{"json":' + value + b"}", agent="a")
+                answer = api.request("POST", "%s/%s/messages" % (api.base, sid), b'{"json":'
+                    + value + b"}", agent="a")
                 self.expect(answer, 201)
             before = api.poll(sid, "a", 0).body
             api.close()

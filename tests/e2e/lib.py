@@ -20,14 +20,16 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NEXUS = os.path.abspath(os.environ.get("NEXUS_BIN", os.path.join(ROOT, "build", "nexus")))
 TIMEOUT_S = float(os.environ.get("NEXUS_TEST_TIMEOUT_S", "15"))
-SETTINGS = re.compile(r"NEXUS_|XDG_|(PORT|DATA_DIR|MAX_TTL_SECONDS|MAX_AGENTS|AGENT_INACTIVITY_SECONDS)$")
+SETTINGS = re.compile(
+    r"NEXUS_|XDG_|(PORT|DATA_DIR|MAX_TTL_SECONDS|MAX_AGENTS|AGENT_INACTIVITY_SECONDS)$")
 SANITIZER = re.compile(rb"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
 
 
 def sanitized():
     """True when the command is built with a sanitizer: memory figures mean nothing then."""
     with open(NEXUS, "rb") as file:
-        return b"__asan_init" in file.read()
+        data = file.read()
+    return b"__asan_init" in data or b"__tsan_init" in data
 
 
 class Server:
@@ -68,8 +70,9 @@ class Server:
                 self.url = "http://127.0.0.1:%d" % self.port
                 return self
             if self.process.poll() is not None:
-                raise AssertionError("the server ended with %s before it was ready:\n%s"
-                                     % (self.process.returncode, self.output().decode("utf-8", "replace")))
+                raise AssertionError(
+                    "the server ended with %s before it was ready:\n%s" %
+                    (self.process.returncode, self.output().decode("utf-8", "replace")))
             time.sleep(0.005)
         self.kill()
         raise AssertionError("no ready line in %s s:\n%r" % (TIMEOUT_S, self.output()))
@@ -97,7 +100,8 @@ class Server:
         if SANITIZER.search(output):
             raise AssertionError("sanitizer report:\n" + output.decode("utf-8", "replace")[-8000:])
         if code != 0:
-            raise AssertionError("exit code %s\n%s" % (code, output.decode("utf-8", "replace")[-4000:]))
+            raise AssertionError("exit code %s\n%s" %
+                                 (code, output.decode("utf-8", "replace")[-4000:]))
 
     def kill(self):
         """SIGKILL, as a crash."""
@@ -133,6 +137,7 @@ class Server:
 
 
 class Answer:
+
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
 
@@ -153,8 +158,7 @@ def check_words(answer):
     text = answer.body.decode("utf-8", "replace").lower()
     code = json.loads(answer.body).get("error")
     rules = (("expired", code in ("code_expired_or_used", "session_not_found")),
-             ("404", answer.status == 404),
-             ("session not found", code == "session_not_found"))
+             ("404", answer.status == 404), ("session not found", code == "session_not_found"))
     for word, allowed in rules:
         assert allowed or word not in text, "%r in a %s body: %r" % (word, answer.status, answer)
     assert code == "agent_not_found" or not ("agent" in text and "not found" in text), \
@@ -323,8 +327,9 @@ class Case(unittest.TestCase):
 
     def expect(self, answer, status, error=None):
         """Checks status and error code, and returns the body."""
-        self.assertEqual((answer.status, answer.json.get("error") if answer.status >= 400 else None),
-                         (status, error), repr(answer))
+        self.assertEqual(
+            (answer.status, answer.json.get("error") if answer.status >= 400 else None),
+            (status, error), repr(answer))
         return answer.json
 
     def keys(self, mapping, wanted):
@@ -336,7 +341,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 def seconds(text):
     """An RFC 3339 time in UTC with milliseconds, as seconds since 1970."""
-    assert isinstance(text, str) and TIME.fullmatch(text), "not a time as the service writes it: %r" % (text,)
+    assert isinstance(
+        text, str) and TIME.fullmatch(text), "not a time as the service writes it: %r" % (text, )
     import calendar
     return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")) + int(text[20:23]) / 1000
 
@@ -401,7 +407,8 @@ def take_answer(data, head_only=False):
         assert mark and re.fullmatch(rb"[!-9;-~]+", name), "a header line: %r" % line
         headers[name.decode()] = value.strip().decode("latin-1")
     status = int(found.group(1))
-    length = 0 if head_only or status < 200 or status in (204, 304) else headers.get("Content-Length")
+    length = 0 if head_only or status < 200 or status in (204,
+                                                          304) else headers.get("Content-Length")
     assert length is not None, "an answer without Content-Length: %r" % data[:300]
     length = int(length)
     if len(rest) < length:

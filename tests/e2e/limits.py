@@ -12,6 +12,7 @@ REFUSALS = (409, 413, 429, 503)  # what a full table may say: never a 500
 
 
 class Limits(unittest.TestCase):
+
     def start(self, *args, **options):
         server = Server(*args, **options)
         self.addCleanup(server.remove)
@@ -34,7 +35,8 @@ class Limits(unittest.TestCase):
     def test_a_full_store_refuses_with_503_and_loses_nothing(self):
         server, api = self.start("--max-store", 2 << 20, "--durable-messages")
         old = api.session(creatorAgentId="boss")
-        made, refused = self.until_refused(lambda n: api.create(greeting="g" * 20000, ttl=5000), 2000)
+        made, refused = self.until_refused(lambda n: api.create(greeting="g" * 20000, ttl=5000),
+                                           2000)
         self.assertEqual(refused.status, 503)
         self.assertGreater(len(made), 5)
         self.assertEqual(api.request("GET", "/health").status, 200)
@@ -73,14 +75,15 @@ class Limits(unittest.TestCase):
         self.assertEqual(api.request("GET", "/health").status, 200)
 
     def test_the_messages_of_one_session_are_bounded(self):
-        for args in ((), ("--durable-messages",)):
+        for args in ((), ("--durable-messages", )):
             server, api = self.start("--max-session-bytes", 100000, *args)
             sid, other = api.session(), api.session()
             key = api.joined(sid, "a")
             api.joined(other, "a")
             sent, _ = self.until_refused(lambda n: api.send(sid, "a", "x" * 5000, key), 100)
             self.assertTrue(10 <= len(sent) <= 20, len(sent))
-            self.assertEqual(len(api.poll(sid, "a").json["messages"]), len(sent), "a message was dropped silently")
+            self.assertEqual(len(api.poll(sid, "a").json["messages"]), len(sent),
+                             "a message was dropped silently")
             self.assertEqual(api.send(other, "a", "x" * 5000).status, 201)
             api.close()
             server.stop()
@@ -94,7 +97,8 @@ class Limits(unittest.TestCase):
         time.sleep(2.5)
         sid = api.session()
         api.joined(sid, "a")
-        self.assertEqual(api.send(sid, "a", "x" * 5000).status, 201, "expired sessions made no room")
+        self.assertEqual(
+            api.send(sid, "a", "x" * 5000).status, 201, "expired sessions made no room")
 
     def test_connections_are_bounded_and_come_back(self):
         server, api = self.start("--max-connections", 20)

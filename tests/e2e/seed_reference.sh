@@ -255,4 +255,4 @@ is 429 '.error == "rate_limit_exceeded"'
 has_header '^retry-after: [0-9]+'
 
 [ "$checks" -ge 60 ] || fail "only $checks checks: it does not replay the reference any more"
-printf 'seed_reference.sh: %d checks\n' "$checks"
+printf '%d passed, 0 failed\n' "$checks"

@@ -12,8 +12,10 @@ HEX48, HEX64 = r"[0-9a-f]{48}", r"[0-9a-f]{64}"
 UNKNOWN = "0123456789abcdef" * 3
 CRON = "This is an async conversation. Set up a cron job (every 3-5 minutes)"
 MESSAGE = "id agentId from text cursor verified createdAt expiresAt"
-BAD_AGENTS = ["a b", "a.b", "a/b", "ä", "a:b", "a@b", "*", "a\tb", "a%41", "a,b", "x" * 129, "x" * 4000,
-              "-\x7f", "é" * 3]
+BAD_AGENTS = [
+    "a b", "a.b", "a/b", "ä", "a:b", "a@b", "*", "a\tb", "a%41", "a,b", "x" * 129, "x" * 4000,
+    "-\x7f", "é" * 3
+]
 GOOD_AGENTS = ["a", "A-b_9", "-", "_", "0", "x" * 128, "System", "systems", "SYSTEM", "null", "404"]
 
 
@@ -31,18 +33,21 @@ class Sessions:
         self.assertEqual((body["ttl"], body["state"]), (3660, "active"))
 
     def test_create_with_every_field(self):
-        body = self.expect(self.api.create(ttl=60, maxAgents=7, greeting="hi", creatorAgentId="boss"), 201)
+        body = self.expect(
+            self.api.create(ttl=60, maxAgents=7, greeting="hi", creatorAgentId="boss"), 201)
         self.keys(body, "sessionId ttl maxAgents state creatorAgentId sessionKey")
         self.assertEqual((body["ttl"], body["maxAgents"], body["creatorAgentId"]), (60, 7, "boss"))
         self.assertRegex(body["sessionKey"], "^%s$" % HEX64)
         status = self.expect(self.api.status(body["sessionId"]), 200)
         self.assertEqual(status["agents"], ["boss"])
-        self.assertEqual(self.expect(
-            self.api.send(body["sessionId"], "boss", "hi", body["sessionKey"]), 201)["cursor"], "1")
+        self.assertEqual(
+            self.expect(self.api.send(body["sessionId"], "boss", "hi", body["sessionKey"]),
+                        201)["cursor"], "1")
 
     def test_create_with_an_empty_body_or_none_and_unknown_fields(self):
         for body, headers in ((None, {}), (None, {"Content-Type": "text/plain"}), (b"{}", {}),
-                              (b" {} ", {}), (b"", {}), (b'{"unknown":1,"ttl":60,"state":"x"}', {})):
+                              (b" {} ", {}), (b"", {}), (b'{"unknown":1,"ttl":60,"state":"x"}',
+                                                         {})):
             with self.subTest(body=body, headers=headers):
                 self.expect(self.api.request("PUT", self.api.base, body, headers=headers), 201)
 
@@ -50,7 +55,8 @@ class Sessions:
         ids = {self.api.session() for _ in range(64)}
         self.assertEqual(len(ids), 64)
         for position in range(48):
-            self.assertGreater(len({sid[position] for sid in ids}), 4, "digit %d hardly moves" % position)
+            self.assertGreater(len({sid[position]
+                                    for sid in ids}), 4, "digit %d hardly moves" % position)
 
     def test_ttl_and_max_agents_within_their_bounds(self):
         for field, value in (("ttl", 1), ("ttl", 86400), ("maxAgents", 1), ("maxAgents", 50)):
@@ -58,11 +64,12 @@ class Sessions:
                 self.assertEqual(self.expect(self.api.create(**{field: value}), 201)[field], value)
 
     def test_ttl_and_max_agents_out_of_bounds_and_wrong_types(self):
-        cases = [("ttl", value) for value in (86401, 0, -1, 10**12, 10**30, 1.5, "60", True, [], {})]
+        cases = [("ttl", value)
+                 for value in (86401, 0, -1, 10**12, 10**30, 1.5, "60", True, [], {})]
         cases += [("maxAgents", value) for value in (51, 0, -1, 10**30, 2.5, "2", False, [2], {})]
         cases += [("greeting", value) for value in (1, True, [], {})]
-        cases += [("creatorAgentId", value) for value in
-                  ("", "a b", "system", "x" * 129, "ä", 1, True, [], {}, "a\u0000b", "a\n")]
+        cases += [("creatorAgentId", value) for value in ("", "a b", "system", "x" * 129, "ä", 1,
+                                                          True, [], {}, "a\u0000b", "a\n")]
         for field, value in cases:
             with self.subTest(field=field, value=value):
                 body = self.expect(self.api.create(**{field: value}), 400, "invalid_request")
@@ -77,8 +84,9 @@ class Sessions:
         sid = self.api.session()
         body = self.expect(self.api.status(sid), 200)
         self.keys(body, "sessionId state agents members ttl maxAgents createdAt expiresAt")
-        self.assertEqual((body["sessionId"], body["state"], body["agents"], body["members"], body["ttl"]),
-                         (sid, "active", [], [], 3660))
+        self.assertEqual(
+            (body["sessionId"], body["state"], body["agents"], body["members"], body["ttl"]),
+            (sid, "active", [], [], 3660))
         near(self, body["createdAt"], before)
         near(self, body["expiresAt"], before + 3660)
 
@@ -87,7 +95,10 @@ class Sessions:
         sid = made["sessionId"]
         self.api.joined(sid, "second")
         body = self.expect(self.api.status(sid), 200)
-        self.keys(body, "sessionId state agents members ttl maxAgents creatorAgentId greeting createdAt expiresAt")
+        self.keys(
+            body,
+            "sessionId state agents members ttl maxAgents creatorAgentId greeting createdAt expiresAt"
+        )
         self.assertEqual((body["creatorAgentId"], body["greeting"]), ("boss", "Grüß dich \"du\""))
         self.assertEqual(sorted(body["agents"]), ["boss", "second"])
         self.assertEqual([member["agentId"] for member in body["members"]], body["agents"])
@@ -101,6 +112,7 @@ class Sessions:
 
         def seen():
             return self.expect(self.api.status(sid), 200)["members"][0]["lastSeenAt"]
+
         marks = []
         for touch in (lambda: self.api.send(sid, "a", "x"), lambda: self.api.poll(sid, "a")):
             time.sleep(0.02)
@@ -116,16 +128,18 @@ class Sessions:
             with self.subTest(sid=sid):
                 body = self.expect(self.api.status(sid), 404, "session_not_found")
                 self.assertNotIn("expired", str(body).lower(), "it never was: nothing expired")
-        for answer in (self.api.join(UNKNOWN, "a"), self.api.send(UNKNOWN, "a", "x"),
-                       self.api.poll(UNKNOWN, "a"), self.api.renew(UNKNOWN, "a"),
-                       self.api.leave(UNKNOWN, "a", "k"), self.api.pair(UNKNOWN), self.api.pair("x")):
+        for answer in (self.api.join(UNKNOWN, "a"), self.api.send(UNKNOWN, "a",
+                                                                  "x"), self.api.poll(UNKNOWN, "a"),
+                       self.api.renew(UNKNOWN, "a"), self.api.leave(UNKNOWN, "a", "k"),
+                       self.api.pair(UNKNOWN), self.api.pair("x")):
             self.expect(answer, 404, "session_not_found")
 
     def test_join_fields(self):
         sid = self.api.session(maxAgents=3, ttl=600)
         body = self.expect(self.api.join(sid, "a"), 200)
         self.keys(body, "status sessionId agentsOnline sessionKey expiresAt")
-        self.assertEqual((body["status"], body["sessionId"], body["agentsOnline"]), ("joined", sid, 1))
+        self.assertEqual((body["status"], body["sessionId"], body["agentsOnline"]),
+                         ("joined", sid, 1))
         self.assertRegex(body["sessionKey"], "^%s$" % HEX64)
         near(self, body["expiresAt"], time.time() + 600)
         other = self.expect(self.api.join(sid, "b"), 200)
@@ -257,9 +271,12 @@ class Sessions:
                     self.expect(answer, 404, "session_not_found")
                 else:
                     self.assertEqual(self.expect(answer, 200)["state"], "active")
-        for answer in (self.api.join(sids["untouched"], "b"), self.api.send(sids["untouched"], "a", "x"),
-                       self.api.poll(sids["untouched"], "a"), self.api.renew(sids["untouched"], "a"),
-                       self.api.pair(sids["untouched"]), self.api.leave(sids["untouched"], "a", "k")):
+        for answer in (self.api.join(sids["untouched"],
+                                     "b"), self.api.send(sids["untouched"], "a", "x"),
+                       self.api.poll(sids["untouched"],
+                                     "a"), self.api.renew(sids["untouched"],
+                                                          "a"), self.api.pair(sids["untouched"]),
+                       self.api.leave(sids["untouched"], "a", "k")):
             self.expect(answer, 404, "session_not_found")
         time.sleep(max(0, touched + 2.5 - time.monotonic()))
         for name, sid in sids.items():
@@ -276,7 +293,8 @@ class Sessions:
             self.expect(self.api.renew(sid, "a"), 200)
         self.assertLess(seconds(sent["expiresAt"]), time.time())
         messages = self.expect(self.api.poll(sid, "a"), 200)["messages"]
-        self.assertEqual([(m["id"], m["expiresAt"]) for m in messages], [(sent["id"], sent["expiresAt"])])
+        self.assertEqual([(m["id"], m["expiresAt"]) for m in messages],
+                         [(sent["id"], sent["expiresAt"])])
 
     def test_idle_agents_are_removed_when_asked_for_but_never_the_creator(self):
         with Server(env={"AGENT_INACTIVITY_SECONDS": "1"}) as server:
@@ -313,16 +331,20 @@ class Messages:
     def test_message_fields(self):
         sid = self.api.session()
         self.api.joined(sid, "a")
-        sent = [self.expect(self.api.send(sid, "a", body), 201)
-                for body in ({"text": "t"}, {"json": {"k": [1]}}, {"text": "both", "json": "j"})]
+        sent = [
+            self.expect(self.api.send(sid, "a", body), 201)
+            for body in ({"text": "t"}, {"json": {"k": [1]}}, {"text": "both", "json": "j"})
+        ]
         messages = self.expect(self.api.poll(sid, "a"), 200)["messages"]
-        for message, answer, text, value in zip(messages, sent, ("t", "", "both"), (None, {"k": [1]}, "j")):
+        for message, answer, text, value in zip(messages, sent, ("t", "", "both"),
+                                                (None, {"k": [1]}, "j")):
             self.keys(message, MESSAGE + ("" if value is None else " json"))
             self.assertEqual(message.get("json"), value)
             self.assertEqual((message["id"], message["cursor"], message["expiresAt"]),
                              (answer["id"], answer["cursor"], answer["expiresAt"]))
-            self.assertEqual((message["agentId"], message["from"], message["text"], message["verified"]),
-                             ("a", "a", text, False))
+            self.assertEqual(
+                (message["agentId"], message["from"], message["text"], message["verified"]),
+                ("a", "a", text, False))
             near(self, message["createdAt"], time.time())
         self.assertEqual(len({answer["id"] for answer in sent}), 3)
 
@@ -342,20 +364,24 @@ class Messages:
         self.expect(self.api.send(sid, "b", "x"), 403, "forbidden")
         self.expect(self.api.send(sid, "system", "x"), 400, "invalid_request")
         self.expect(self.api.send(sid, "a b", "x"), 400, "invalid_request")
-        for body in ({}, {"other": 1}, {"text": 1}, {"text": True}, {"text": []}, {"text": {}}, {"text": 5, "json": 1}):
+        for body in ({}, {"other": 1}, {"text": 1}, {"text": True}, {"text": []}, {"text": {}},
+                     {"text": 5, "json": 1}):
             with self.subTest(body=body):
                 answer = self.expect(self.api.send(sid, "a", body), 400, "invalid_request")
                 self.assertTrue(answer["details"], answer)
         path = "%s/%s/messages" % (self.api.base, sid)
-        answer = self.expect(self.api.request("POST", path, None, agent="a"), 400, "invalid_request")
+        answer = self.expect(self.api.request("POST", path, None, agent="a"), 400,
+                             "invalid_request")
         self.assertTrue(answer["details"], "an empty body is {}: neither text nor json")
-        for body in (b"{", b"text", b'{"text":"x"', b'{"text":"x",}', b"{'text':'x'}", b'{"text":"\xff"}', b"\xef\xbb\xbf{}"):
+        for body in (b"{", b"text", b'{"text":"x"', b'{"text":"x",}', b"{'text':'x'}",
+                     b'{"text":"\xff"}', b"\xef\xbb\xbf{}"):
             with self.subTest(body=body):
                 self.expect(self.api.request("POST", path, body, agent="a"), 400, "invalid_body")
         for body in (b"[]", b"3", b'"x"', b"null", b"true"):
             with self.subTest(body=body):
                 self.expect(self.api.request("POST", path, body, agent="a"), 400, "invalid_request")
-        self.assertEqual(self.expect(self.api.poll(sid, "a"), 200)["messages"], [], "a failed send was stored")
+        self.assertEqual(
+            self.expect(self.api.poll(sid, "a"), 200)["messages"], [], "a failed send was stored")
 
     def test_poll_failures(self):
         sid = self.api.session()
@@ -367,13 +393,14 @@ class Messages:
         self.api.joined(sid, "a")
         body = self.expect(self.api.poll(sid, "a"), 200)
         self.keys(body, "messages nextCursor")
-        (message,) = body["messages"]
+        (message, ) = body["messages"]
         self.keys(message, MESSAGE)
         self.assertEqual((message["agentId"], message["from"], message["cursor"], message["text"]),
                          ("system", "system", "0", "welcome ☂"))
         self.assertIsInstance(message["verified"], bool)
         self.assertEqual(body["nextCursor"], "0")
-        self.assertEqual(self.expect(self.api.poll(sid, "a", "0"), 200), {"messages": [], "nextCursor": "0"})
+        self.assertEqual(self.expect(self.api.poll(sid, "a", "0"), 200),
+                         {"messages": [], "nextCursor": "0"})
         self.assertEqual(self.expect(self.api.send(sid, "a", "x"), 201)["cursor"], "1")
 
     def test_the_reminder_comes_once_with_the_second_agent(self):
@@ -407,12 +434,14 @@ class Messages:
         sid = self.api.session(greeting="g")
         self.api.joined(sid, "a")
         for number in range(1, 6):
-            self.assertEqual(self.expect(self.api.send(sid, "a", str(number)), 201)["cursor"], str(number))
+            self.assertEqual(
+                self.expect(self.api.send(sid, "a", str(number)), 201)["cursor"], str(number))
 
         def poll(after):
             body = self.expect(self.api.poll(sid, "a", after), 200)
             self.keys(body, "messages nextCursor")
             return [m["cursor"] for m in body["messages"]], body["nextCursor"]
+
         self.assertEqual(poll(None), (list("012345"), "5"))
         self.assertEqual(poll("0"), (list("12345"), "5"))
         self.assertEqual(poll("3"), (list("45"), "5"))
@@ -426,18 +455,23 @@ class Messages:
     def test_after_that_is_no_cursor(self):
         sid = self.api.session()
         self.api.joined(sid, "a")
-        for after in ("x", "-1", "1x", "1.0", "1e3", "+1", "0x1", "%20", "%00", "1%00", "null", "1,2", "%FF", "%zz", "-0"):
+        for after in ("x", "-1", "1x", "1.0", "1e3", "+1", "0x1", "%20", "%00", "1%00", "null",
+                      "1,2", "%FF", "%zz", "-0"):
             with self.subTest(after=after):
                 body = self.expect(self.api.poll(sid, "a", after), 400, "invalid_request")
                 if "%zz" not in after:
-                    self.assertTrue(any("after" in detail["path"] for detail in body["details"]), body)
+                    self.assertTrue(any("after" in detail["path"] for detail in body["details"]),
+                                    body)
         self.assertIn(self.api.poll(sid, "a", "").status, (200, 400))
-        self.assertEqual(self.expect(self.api.poll(sid, "a", query="?x=1&y&=&after=0&&z=%41"), 200)["nextCursor"], "0")
+        self.assertEqual(
+            self.expect(self.api.poll(sid, "a", query="?x=1&y&=&after=0&&z=%41"),
+                        200)["nextCursor"], "0")
 
     def test_next_cursor_of_an_empty_session(self):
         sid = self.api.session()
         self.api.joined(sid, "a")
-        self.assertEqual(self.expect(self.api.poll(sid, "a"), 200), {"messages": [], "nextCursor": "0"})
+        self.assertEqual(self.expect(self.api.poll(sid, "a"), 200),
+                         {"messages": [], "nextCursor": "0"})
 
     def test_two_agents_follow_each_other_by_cursor(self):
         sid, _, _ = self.pair_of_agents()
@@ -458,7 +492,8 @@ class Messages:
         self.expect(self.api.send(sid, "a", "with", key), 201)
         self.expect(self.api.send(sid, "a", "without"), 201)
         messages = self.expect(self.api.poll(sid, "b", "1"), 200)["messages"]
-        self.assertEqual([(m["text"], m["verified"]) for m in messages], [("with", True), ("without", False)])
+        self.assertEqual([(m["text"], m["verified"]) for m in messages], [("with", True),
+                                                                          ("without", False)])
 
     def test_long_poll_answers_are_whole(self):
         sid = self.api.session()
@@ -487,10 +522,13 @@ class Pairing:
         near(self, body["expiresAt"], time.time() + 600)
 
     def test_pair_failures(self):
-        for body in ({}, {"sessionId": 1}, {"sessionId": None}, {"sessionId": []}, {"session": "x"}):
+        for body in ({}, {"sessionId": 1}, {"sessionId": None}, {"sessionId": []}, {"session": "x"
+                                                                                    }):
             with self.subTest(body=body):
-                answer = self.expect(self.api.request("PUT", "/v1/pair", body), 400, "invalid_request")
-                self.assertTrue(any("sessionId" in detail["path"] for detail in answer["details"]), answer)
+                answer = self.expect(self.api.request("PUT", "/v1/pair", body), 400,
+                                     "invalid_request")
+                self.assertTrue(any("sessionId" in detail["path"] for detail in answer["details"]),
+                                answer)
 
     def test_claim_joins(self):
         sid = self.api.session(greeting="g")
@@ -518,14 +556,16 @@ class Pairing:
         sid = self.api.session(maxAgents=5)
         for agent, change in (("a", str.lower), ("b", str.title), ("c", str.swapcase)):
             code = self.api.code(sid)
-            self.assertEqual(self.expect(self.api.pair_status(change(code)), 200)["state"], "pending")
+            self.assertEqual(
+                self.expect(self.api.pair_status(change(code)), 200)["state"], "pending")
             self.expect(self.api.claim(change(code), agent), 200)
             self.expect(self.api.claim(code, "d"), 404, "code_expired_or_used")
-            self.assertEqual(self.expect(self.api.pair_status(change(code)), 200)["state"], "claimed")
+            self.assertEqual(
+                self.expect(self.api.pair_status(change(code)), 200)["state"], "claimed")
 
     def test_codes_that_never_were(self):
-        for code in ("PEARL-FOCAL-S5SJV", "pearl-focal-00OIL", "ZZZZ-ZZZZ-01O1I", "x", "-", "--", "A-B-C", "%20",
-                     "PEARL-FOCAL-S5SJ", "PEARL-FOCAL-S5SJVX", "Z" * 1000, "a%2Fb"):
+        for code in ("PEARL-FOCAL-S5SJV", "pearl-focal-00OIL", "ZZZZ-ZZZZ-01O1I", "x", "-", "--",
+                     "A-B-C", "%20", "PEARL-FOCAL-S5SJ", "PEARL-FOCAL-S5SJVX", "Z" * 1000, "a%2Fb"):
             with self.subTest(code=code):
                 self.expect(self.api.claim(code, "a"), 404, "code_not_found")
                 self.expect(self.api.pair_status(code), 404, "code_not_found")
@@ -583,7 +623,8 @@ class Both:
         other.joined(sid, "a")
         key = self.api.joined(sid, "b")
         self.expect(other.send(sid, "b", "x", key), 201)
-        self.assertEqual(self.expect(self.api.poll(sid, "a"), 200), self.expect(other.poll(sid, "a"), 200))
+        self.assertEqual(self.expect(self.api.poll(sid, "a"), 200),
+                         self.expect(other.poll(sid, "a"), 200))
         self.expect(other.renew(sid, "a", {"ttl": 77}), 200)
         self.assertEqual(self.expect(self.api.status(sid), 200)["ttl"], 77)
         self.expect(other.leave(sid, "b", key), 200)

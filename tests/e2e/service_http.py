@@ -16,12 +16,15 @@ UNKNOWN = "0123456789abcdef" * 3
 CODE = "PEARL-FOCAL-S5SJV"
 ROUTES = []  # (path, its methods)
 for base in ("/v1/session", "/v1/sessions"):
-    ROUTES += [(base, {"PUT"}), (base + "/" + UNKNOWN, {"GET"}), (base + "/" + UNKNOWN + "/join", {"POST"}),
-               (base + "/" + UNKNOWN + "/messages", {"GET", "POST"}), (base + "/" + UNKNOWN + "/renew", {"POST"}),
+    ROUTES += [(base, {"PUT"}), (base + "/" + UNKNOWN, {"GET"}),
+               (base + "/" + UNKNOWN + "/join", {"POST"}),
+               (base + "/" + UNKNOWN + "/messages", {"GET", "POST"}),
+               (base + "/" + UNKNOWN + "/renew", {"POST"}),
                (base + "/" + UNKNOWN + "/agents/a", {"DELETE"})]
-ROUTES += [("/v1/pair", {"PUT"}), ("/v1/pair/%s/claim" % CODE, {"POST"}), ("/v1/pair/%s/status" % CODE, {"GET"}),
-           ("/v1/pair/%s/skill" % CODE, {"GET"}), ("/p/%s" % CODE, {"GET"}), ("/health", {"GET"}),
-           ("/v1/stats", {"GET"}), ("/", {"GET"}), ("/skill.md", {"GET"})]
+ROUTES += [("/v1/pair", {"PUT"}), ("/v1/pair/%s/claim" % CODE, {"POST"}),
+           ("/v1/pair/%s/status" % CODE, {"GET"}), ("/v1/pair/%s/skill" % CODE, {"GET"}),
+           ("/p/%s" % CODE, {"GET"}), ("/health", {"GET"}), ("/v1/stats", {"GET"}), ("/", {"GET"}),
+           ("/skill.md", {"GET"})]
 BODY_PATHS = [("PUT", "/v1/session"), ("PUT", "/v1/sessions"), ("PUT", "/v1/pair"),
               ("POST", "/v1/session/%s/messages"), ("POST", "/v1/sessions/%s/messages"),
               ("POST", "/v1/session/%s/renew"), ("POST", "/v1/sessions/%s/renew")]
@@ -33,6 +36,7 @@ def free_port():
 
 
 class Service(lib.Case):
+
     def setUp(self):
         super().setUp()
         self.sid = self.api.session()
@@ -41,7 +45,8 @@ class Service(lib.Case):
     def test_health(self):
         body = self.expect(self.api.request("GET", "/health"), 200)
         self.keys(body, "status version uptime capabilities")
-        self.assertEqual((body["status"], body["capabilities"]), ("ok", {"messageFormat": ["text", "json"]}))
+        self.assertEqual((body["status"], body["capabilities"]),
+                         ("ok", {"messageFormat": ["text", "json"]}))
         self.assertRegex(body["version"], r"^\d+\.\d+\.\d+")
         self.assertIs(type(body["uptime"]), int)
         self.assertTrue(0 <= body["uptime"] < 600)
@@ -60,10 +65,12 @@ class Service(lib.Case):
         self.assertEqual(after["totalMessages"], before["totalMessages"] + 1)
 
     def test_unknown_paths(self):
-        for path in ("/v1", "/v1/", "/v2/session", "/v1/sessionss", "/v1/session/%s/nothing" % self.sid,
-                     "/v1/session/%s/messages/1" % self.sid, "/v1/session/%s/agents" % self.sid, "/v1/pair/X",
-                     "/v1/pair/X/nothing", "/p", "/p/a/b", "/favicon.ico", "/healthz", "/health/x",
-                     "/v1/sessions/%s/agents/a/b" % self.sid, "/skill", "/.env", "/v1/session/%s/joinx" % self.sid):
+        for path in ("/v1", "/v1/", "/v2/session", "/v1/sessionss",
+                     "/v1/session/%s/nothing" % self.sid, "/v1/session/%s/messages/1" % self.sid,
+                     "/v1/session/%s/agents" % self.sid, "/v1/pair/X", "/v1/pair/X/nothing", "/p",
+                     "/p/a/b", "/favicon.ico", "/healthz", "/health/x",
+                     "/v1/sessions/%s/agents/a/b" % self.sid, "/skill", "/.env",
+                     "/v1/session/%s/joinx" % self.sid):
             for method in ("GET", "POST"):
                 with self.subTest(path=path, method=method):
                     self.expect(self.api.request(method, path), 404, "not_found")
@@ -80,8 +87,9 @@ class Service(lib.Case):
 
     def test_head_is_get_without_the_body(self):
         code = self.api.code(self.sid)
-        for path in ("/health", "/v1/session/" + self.sid, "/v1/sessions/" + self.sid, "/v1/pair/%s/status" % code,
-                     "/", "/skill.md", "/v1/pair/%s/skill" % code, "/p/" + code, "/v1/session/" + UNKNOWN, "/nowhere"):
+        for path in ("/health", "/v1/session/" + self.sid, "/v1/sessions/" + self.sid,
+                     "/v1/pair/%s/status" % code, "/", "/skill.md", "/v1/pair/%s/skill" % code,
+                     "/p/" + code, "/v1/session/" + UNKNOWN, "/nowhere"):
             with self.subTest(path=path):
                 head = self.api.request("HEAD", path)
                 get = self.api.request("GET", path)
@@ -91,7 +99,10 @@ class Service(lib.Case):
                     self.assertEqual(head.headers["Content-Length"], str(len(get.body)))
 
     def test_request_ids_differ(self):
-        ids = {self.api.request("GET", path).headers["X-Request-Id"] for path in ("/health", "/nowhere") * 8}
+        ids = {
+            self.api.request("GET", path).headers["X-Request-Id"]
+            for path in ("/health", "/nowhere") * 8
+        }
         self.assertEqual(len(ids), 16)
 
     def test_answers_are_json_and_not_cached(self):
@@ -105,33 +116,41 @@ class Service(lib.Case):
             for good in ("application/json", "Application/JSON", "application/json; charset=utf-8",
                          "application/json;charset=UTF-8"):
                 with self.subTest(path=path, type=good):
-                    answer = self.api.request(method, path, body, agent="a", headers={"Content-Type": good})
+                    answer = self.api.request(method, path, body, agent="a",
+                                              headers={"Content-Type": good})
                     self.assertIn(answer.status, (200, 201), answer)
-            for bad in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-                        "application/jsonx", "application", "", ";", "text/json; application/json", "application/xml"):
+            for bad in ("text/plain", "application/x-www-form-urlencoded",
+                        "multipart/form-data; boundary=x", "application/jsonx", "application", "",
+                        ";", "text/json; application/json", "application/xml"):
                 with self.subTest(path=path, type=bad):
-                    answer = self.api.request(method, path, body, agent="a", headers={"Content-Type": bad})
+                    answer = self.api.request(method, path, body, agent="a",
+                                              headers={"Content-Type": bad})
                     self.assertEqual(answer.status, 415, answer)
             with self.subTest(path=path, type=None):
-                answer = self.api.request(method, path, body, agent="a", headers={"Content-Type": None})
+                answer = self.api.request(method, path, body, agent="a",
+                                          headers={"Content-Type": None})
                 self.assertEqual(answer.status, 415, answer)
 
     def test_bodies_that_are_no_json(self):
         for method, path in BODY_PATHS:
             path = path % self.sid if "%s" in path else path
-            for body in (b"{", b"}", b"[", b"hello", b"{}{}", b'{"a":01}', b'{"a":NaN}', b'{"a":1,}', b"{a:1}", b"\0"):
+            for body in (b"{", b"}", b"[", b"hello", b"{}{}", b'{"a":01}', b'{"a":NaN}',
+                         b'{"a":1,}', b"{a:1}", b"\0"):
                 with self.subTest(path=path, body=body):
-                    self.expect(self.api.request(method, path, body, agent="a"), 400, "invalid_body")
+                    self.expect(self.api.request(method, path, body, agent="a"), 400,
+                                "invalid_body")
             for body in (b"[]", b"1", b'"x"', b"null"):
                 with self.subTest(path=path, body=body):
-                    self.expect(self.api.request(method, path, body, agent="a"), 400, "invalid_request")
+                    self.expect(self.api.request(method, path, body, agent="a"), 400,
+                                "invalid_request")
 
     def test_a_body_too_large(self):
         path = "/v1/session/%s/messages" % self.sid
         sock = lib.connect(self.server)
         self.addCleanup(sock.close)
-        sock.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nX-Agent-Id: a\r\nContent-Type: application/json\r\n"
-                     b"Content-Length: 1000000000\r\n\r\n" % path.encode())
+        sock.sendall(
+            b"POST %s HTTP/1.1\r\nHost: x\r\nX-Agent-Id: a\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1000000000\r\n\r\n" % path.encode())
         answer, _, _ = lib.read_answer(sock)
         self.assertIsNotNone(answer)
         lib.check_answer(answer)
@@ -157,7 +176,8 @@ class Service(lib.Case):
     def test_a_large_message_that_fits(self):
         text = "x" * 60000
         self.expect(self.api.send(self.sid, "a", text), 201)
-        self.assertEqual(self.expect(self.api.poll(self.sid, "a"), 200)["messages"][0]["text"], text)
+        self.assertEqual(
+            self.expect(self.api.poll(self.sid, "a"), 200)["messages"][0]["text"], text)
 
     def test_percent_encoded_paths_are_the_same_paths(self):
         encoded = "%" + "%02x" % ord(self.sid[0]) + self.sid[1:]
@@ -187,7 +207,8 @@ class Pages(lib.Case):
     def markdown(self, path):
         answer = self.api.request("GET", path, headers={"Accept": "*/*"})
         self.assertEqual(answer.status, 200)
-        self.assertTrue(answer.headers["Content-Type"].startswith("text/markdown"), answer.headers["Content-Type"])
+        self.assertTrue(answer.headers["Content-Type"].startswith("text/markdown"),
+                        answer.headers["Content-Type"])
         return answer.body.decode()
 
     def test_the_link_is_a_redirect_that_is_not_cached(self):
@@ -201,15 +222,16 @@ class Pages(lib.Case):
 
     def test_the_page_teaches_the_protocol_with_the_code_filled_in(self):
         text = self.markdown("/v1/pair/%s/skill" % self.code)
-        for word in (self.code, "/v1/pair/%s/claim" % self.code, self.server.url, "X-Agent-Id", "/messages", "curl",
-                     "nextCursor", "after=", '"text"'):
+        for word in (self.code, "/v1/pair/%s/claim" % self.code, self.server.url, "X-Agent-Id",
+                     "/messages", "curl", "nextCursor", "after=", '"text"'):
             self.assertIn(word, text)
 
     def test_a_code_that_cannot_be_claimed_still_teaches(self):
         session = self.api.session(maxAgents=5)
         used = self.api.code(session)
         self.expect(self.api.claim(used, "a"), 200)
-        for code, words in ((used, "claimed|used"), (CODE, "unknown|not known|no such|never|does not exist|not found")):
+        for code, words in ((used, "claimed|used"),
+                            (CODE, "unknown|not known|no such|never|does not exist|not found")):
             text = self.markdown("/v1/pair/%s/skill" % code)
             self.assertRegex(text.lower(), words)
             for word in ("X-Agent-Id", "/messages", "curl"):
@@ -228,15 +250,21 @@ class Pages(lib.Case):
         for path in ("/", "/v1/pair/%s/skill" % self.code, "/v1/pair/%s/skill" % CODE):
             answer = self.api.request("GET", path, headers=self.HTML)
             self.assertEqual(answer.status, 200)
-            self.assertTrue(answer.headers["Content-Type"].startswith("text/html"), answer.headers["Content-Type"])
+            self.assertTrue(answer.headers["Content-Type"].startswith("text/html"),
+                            answer.headers["Content-Type"])
             text = answer.body.decode()
             self.assertRegex(text.lower(), r"\A\s*<!doctype html>")
-            self.assertNotRegex(text, r"(?i)<(script|img|iframe|object|embed|video|audio|link)[^>]*(src|href)=")
+            self.assertNotRegex(
+                text, r"(?i)<(script|img|iframe|object|embed|video|audio|link)[^>]*(src|href)=")
             self.assertNotRegex(text, r"(?i)@import|url\(\s*['\"]?https?:")
-        self.assertIn(self.code, self.api.request("GET", "/v1/pair/%s/skill" % self.code, headers=self.HTML).body.decode())
+        self.assertIn(
+            self.code,
+            self.api.request("GET", "/v1/pair/%s/skill" % self.code,
+                             headers=self.HTML).body.decode())
 
     def test_what_a_visitor_writes_is_escaped(self):
-        for path in ("/v1/pair/%3Cscript%3Ealert(1)%3C%2Fscript%3E/skill", "/v1/pair/%22%3E%3Cb%3E/skill"):
+        for path in ("/v1/pair/%3Cscript%3Ealert(1)%3C%2Fscript%3E/skill",
+                     "/v1/pair/%22%3E%3Cb%3E/skill"):
             for headers in (self.HTML, {"Host": "x\"><script>alert(1)</script>", **self.HTML}):
                 answer = self.api.request("GET", path, headers=headers)
                 self.assertLess(answer.status, 500)
@@ -253,16 +281,25 @@ class Codes(lib.Case):
     """How pairing codes are made: the alphabet and at least 40 bits."""
 
     def test_codes_carry_forty_bits(self):
-        codes = [self.api.code(sid) for sid in [self.api.session() for _ in range(150)] for _ in range(10)]
+        codes = [
+            self.api.code(sid) for sid in [self.api.session()
+                                           for _ in range(150)] for _ in range(10)
+        ]
         self.assertEqual(len(set(codes)), len(codes))
         parts = [code.split("-") for code in codes]
         letters = set("".join(part[2] for part in parts))
         self.assertTrue(letters <= set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
         for pair in ("0O", "1I"):
             self.assertFalse(set(pair) <= letters, "look-alikes %s" % pair)
-        bits = 5 * math.log2(len(letters)) + sum(math.log2(len({part[n] for part in parts})) for n in (0, 1))
-        self.assertGreaterEqual(bits, 40, "%d letters seen, words %s" % (
-            len(letters), [len({part[n] for part in parts}) for n in (0, 1)]))
+        bits = 5 * math.log2(len(letters)) + sum(
+            math.log2(len({part[n]
+                           for part in parts}))
+            for n in (0, 1))
+        self.assertGreaterEqual(
+            bits, 40, "%d letters seen, words %s" %
+            (len(letters), [len({part[n]
+                                 for part in parts})
+                            for n in (0, 1)]))
 
 
 class Limits(unittest.TestCase):
@@ -315,27 +352,34 @@ class Limits(unittest.TestCase):
 
     def test_forwarded_addresses_mean_nothing_without_a_trusted_proxy(self):
         _, api = self.run_server(rate_limit=5)
-        answers = [api.request("GET", "/v1/session/" + UNKNOWN, headers={"X-Forwarded-For": "10.0.0.%d" % n})
-                   for n in range(8)]
+        answers = [
+            api.request("GET", "/v1/session/" + UNKNOWN,
+                        headers={"X-Forwarded-For": "10.0.0.%d" % n}) for n in range(8)
+        ]
         self.assertEqual([answer.status for answer in answers], [404] * 5 + [429] * 3)
 
     def test_forwarded_addresses_behind_a_trusted_proxy(self):
         _, api = self.run_server("--trusted-proxy", "127.0.0.1", rate_limit=5)
 
         def ask(forwarded):
-            return api.request("GET", "/v1/session/" + UNKNOWN, headers={"X-Forwarded-For": forwarded}).status
+            return api.request("GET", "/v1/session/" + UNKNOWN,
+                               headers={"X-Forwarded-For": forwarded}).status
+
         self.assertEqual([ask("10.0.0.1") for _ in range(7)], [404] * 5 + [429] * 2)
         self.assertEqual(ask("10.0.0.2"), 404, "another client shares the first one's limit")
         self.assertEqual(ask("2001:db8::1"), 404)
         self.assertEqual([ask("10.9.9.%d, 10.0.0.3" % n) for n in range(7)], [404] * 5 + [429] * 2,
                          "what the client wrote before the proxy's own entry was believed")
-        for hostile in ("", ",", "x", "a, b", "10.0.0.4:x", "," * 1000, "127.0.0.1", "[::1", "9" * 3000):
+        for hostile in ("", ",", "x", "a, b", "10.0.0.4:x", "," * 1000, "127.0.0.1", "[::1",
+                        "9" * 3000):
             self.assertIn(ask(hostile), (404, 429))
 
     def test_a_proxy_that_is_not_the_trusted_one(self):
         _, api = self.run_server("--trusted-proxy", "10.1.2.3,192.168.0.0/16", rate_limit=5)
-        statuses = [api.request("GET", "/v1/session/" + UNKNOWN, headers={"X-Forwarded-For": "10.0.0.%d" % n}).status
-                    for n in range(7)]
+        statuses = [
+            api.request("GET", "/v1/session/" + UNKNOWN,
+                        headers={"X-Forwarded-For": "10.0.0.%d" % n}).status for n in range(7)
+        ]
         self.assertEqual(statuses, [404] * 5 + [429] * 2)
 
 
@@ -364,7 +408,8 @@ class Settings(unittest.TestCase):
         port = free_port()
         with tempfile.TemporaryDirectory(prefix="nexus-e2e-") as home:
             folder = os.path.join(home, "data")
-            server, api = self.start(data_dir=False, listen=None, env={"PORT": str(port), "DATA_DIR": folder})
+            server, api = self.start(data_dir=False, listen=None,
+                                     env={"PORT": str(port), "DATA_DIR": folder})
             self.assertEqual(server.port, port)
             self.assertEqual(api.create().status, 201)
             self.assertTrue(os.listdir(folder))
@@ -380,16 +425,19 @@ class Settings(unittest.TestCase):
 
     def test_links_follow_the_host_otherwise(self):
         _, api = self.start()
-        body = api.request("PUT", "/v1/pair", {"sessionId": api.session()}, headers={"Host": "talk.example:8080"}).json
-        self.assertEqual(re.sub(r"^https?://", "", body["url"]), "talk.example:8080/p/" + body["code"])
+        body = api.request("PUT", "/v1/pair", {"sessionId": api.session()},
+                           headers={"Host": "talk.example:8080"}).json
+        self.assertEqual(re.sub(r"^https?://", "", body["url"]),
+                         "talk.example:8080/p/" + body["code"])
 
     def test_settings_that_make_no_sense(self):
-        for args in (("--rate-limit", "x"), ("--listen", "nonsense"), ("--no-such-option",), ("--loops", "-1")):
+        for args in (("--rate-limit", "x"), ("--listen", "nonsense"), ("--no-such-option", ),
+                     ("--loops", "-1")):
             server = Server(*args, listen=None if "--listen" in args else "127.0.0.1:0")
             self.addCleanup(server.remove)
             server.spawn()
             self.assertNotEqual(server.wait(), 0, args)
-            self.assertTrue(server.output().strip(), "no word on %s" % (args,))
+            self.assertTrue(server.output().strip(), "no word on %s" % (args, ))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,12 @@ class GenerationTwo(Common, lib.Case):
     def test_fifty_agents(self):
         sid = self.api.session()
         for number in range(50):
-            self.assertEqual(self.expect(self.api.join(sid, "agent-%d" % number), 200)["agentsOnline"], number + 1)
+            self.assertEqual(
+                self.expect(self.api.join(sid, "agent-%d" % number), 200)["agentsOnline"],
+                number + 1)
         self.expect(self.api.join(sid, "one-more"), 409, "session_full")
-        self.assertEqual(self.expect(self.api.status(sid), 200)["agents"], ["agent-%d" % n for n in range(50)])
+        self.assertEqual(
+            self.expect(self.api.status(sid), 200)["agents"], ["agent-%d" % n for n in range(50)])
 
     def test_joining_again_needs_the_key(self):
         sid = self.api.session()
@@ -30,7 +33,8 @@ class GenerationTwo(Common, lib.Case):
         again = self.expect(self.api.join(sid, "a", first["sessionKey"]), 200)
         self.keys(again, "status sessionId agentsOnline sessionKey expiresAt")
         self.assertEqual((again["sessionKey"], again["agentsOnline"]), (first["sessionKey"], 2))
-        for key in (None, "", "nonsense", other, first["sessionKey"][:-1], first["sessionKey"] + "0", "0" * 64):
+        for key in (None, "", "nonsense", other, first["sessionKey"][:-1],
+                    first["sessionKey"] + "0", "0" * 64):
             with self.subTest(key=key):
                 self.expect(self.api.join(sid, "a", key), 409, "agent_id_taken")
         self.assertEqual(self.expect(self.api.status(sid), 200)["agents"], ["a", "b"])

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# timeout: 1500
 """What tests/e2e/hostile.py has no time for: a hundred thousand mutations, and clients that are slow
 with a body or in reading an answer. About three minutes."""
 import os
@@ -13,15 +14,20 @@ import lib  # pylint: disable=wrong-import-position
 
 
 class Long(lib.Case):
+
     def test_a_hundred_thousand_mutations(self):
         environment = dict(os.environ, HOSTILE_ROUNDS=os.environ.get("HOSTILE_ROUNDS", "100000"))
-        done = subprocess.run([sys.executable, os.path.join(HERE, "..", "e2e", "hostile.py"), "Hostile.test_random_mutations"],
-                              env=environment, timeout=1200, check=False)
+        done = subprocess.run([
+            sys.executable,
+            os.path.join(HERE, "..", "e2e", "hostile.py"), "Hostile.test_random_mutations"
+        ], env=environment, timeout=1200, check=False)
         self.assertEqual(done.returncode, 0)
 
     def test_a_slow_body_is_cut_off(self):
         with lib.connect(self.server) as sock:
-            sock.sendall(b"PUT /v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")
+            sock.sendall(
+                b"PUT /v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
+            )
             start, got = time.monotonic(), None
             sock.settimeout(1)
             while time.monotonic() - start < 90 and got is None:
@@ -48,7 +54,8 @@ class Long(lib.Case):
             self.expect(self.api.send(sid, "a", "x" * 50000), 201)
         with lib.connect(self.server) as sock:
             sock.settimeout(1)
-            poll = b"GET /v1/sessions/%s/messages HTTP/1.1\r\nHost: x\r\nX-Agent-Id: a\r\n\r\n" % sid.encode()
+            poll = b"GET /v1/sessions/%s/messages HTTP/1.1\r\nHost: x\r\nX-Agent-Id: a\r\n\r\n" % sid.encode(
+            )
             fds = self.server.fds()
             try:
                 sock.sendall(poll * 200)
@@ -57,7 +64,8 @@ class Long(lib.Case):
             end = time.monotonic() + 90
             while self.server.fds() >= fds and time.monotonic() < end:
                 time.sleep(0.5)
-            self.assertLess(self.server.fds(), fds, "a reader that never reads keeps its connection")
+            self.assertLess(self.server.fds(), fds,
+                            "a reader that never reads keeps its connection")
 
 
 if __name__ == "__main__":

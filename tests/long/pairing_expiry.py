@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# timeout: 900
 """A pairing code lives 600 seconds (docs: wire, section 2), also across kill -9 and a restart: after
 that it is expired, cannot be claimed, and its page still teaches and says so. About ten minutes."""
 import os
@@ -11,6 +12,7 @@ import lib  # pylint: disable=wrong-import-position
 
 
 class Expiry(unittest.TestCase):
+
     def test_ten_minutes(self):
         server = lib.Server()
         self.addCleanup(server.remove)
@@ -25,7 +27,8 @@ class Expiry(unittest.TestCase):
         server.kill()
         server.start()
         time.sleep(max(0, start + 590 - time.monotonic()))
-        self.assertEqual([api.pair_status(code).json["state"] for code in codes], ["claimed"] + ["pending"] * 3)
+        self.assertEqual([api.pair_status(code).json["state"] for code in codes],
+                         ["claimed"] + ["pending"] * 3)
         self.assertEqual(api.claim(codes[1], "late").status, 200)
         time.sleep(max(0, start + 602 - time.monotonic()))
         self.assertEqual([api.pair_status(code).json["state"] for code in codes],
