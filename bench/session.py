@@ -1,0 +1,780 @@
+#!/usr/bin/env python3
+"""script/bench session: the session service beside nginx, in CPU time a request.
+
+The server is pinned to one core (nexus with one loop, nginx with one worker), wrk to another; only
+one server is loaded at a time. CPU µs a request = user and system time of the whole process (of
+nginx: its worker) from /proc/PID/stat over the run, by the requests wrk counted. Rounds alternate
+between the servers; a round with the server under 90 % busy is void and repeated. The median of the
+rounds counts. Each round of nexus is a fresh process on a fresh data folder.
+
+Both get the same requests, spread over 64 sessions, on 32 kept-alive connections, and answer with
+the same status and the same number of bytes on the wire: nginx's fixed answer (`return`) is padded
+to nexus's by a header. nginx does not parse the body of a POST: it drops it from its buffer, which
+is the least a server can do. "floor" is bench/uv_llhttp.c: libuv and llhttp alone with nexus's bytes.
+
+Durable creates: 64 connections, on disk before the answer; beside them what the store alone does
+with 64 records outstanding, and bare write+fdatasync, in the same folder (build/bench/store_bench).
+"""
+
+import argparse
+import ctypes
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+SESSIONS = 64
+CONNECTIONS = 32
+CREATE_CONNECTIONS = 64
+TEXT = "The quick brown fox jumps over the lazy dog, and the dog looks on, and says nothing of it at all; no"
+CREATE_BODY = b'{"ttl":3660,"creatorAgentId":"agent-a"}'
+BUSY_MIN = 0.90
+VOIDS_MAX = 3  # repeated rounds for one server of one case
+ROUND_EXTRA_S = 1.6  # warm-up, start, preparation
+TOTAL_S = 230  # no round begins that would end later than this
+NGINX_TOKEN_MAX = 4000  # nginx reads a word of its configuration into 4096 bytes
+TICK = os.sysconf("SC_CLK_TCK")
+GOALS = {"poll-empty": 1.25, "poll-10": 1.25, "send": 2.0}
+CREATES_GOAL = 20000
+TITLES = {
+    "poll-empty": "poll, nothing new",
+    "poll-10": "poll, 10 new messages",
+    "send": "send, 100 bytes, in memory",
+}
+
+
+class Fault(Exception):
+    """What stops the benchmark, in words for a person."""
+
+
+# ---- processes -------------------------------------------------------------------------------
+
+
+def child_setup(core):
+    """For the child, before exec: its core, and it ends when we do, however we end."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def setup():
+        os.sched_setaffinity(0, {core})
+        # PR_SET_PDEATHSIG, and not SIGKILL: nginx's master has a worker to end.
+        libc.prctl(1, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return setup
+
+
+def clean_environment(home):
+    """No setting of the caller reaches nexus."""
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": home, "LC_ALL": "C"}
+
+
+def end(process, number=signal.SIGTERM, patience_s=5):
+    if process.poll() is None:
+        process.send_signal(number)
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def stat_fields(pid):
+    """The fields of /proc/PID/stat from the third on."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()
+
+
+def cpu_s(pid):
+    """(user, system) seconds of all threads of a process."""
+    fields = stat_fields(pid)
+    return int(fields[11]) / TICK, int(fields[12]) / TICK
+
+
+class Nexus:
+    """nexus serve on a fresh data folder."""
+
+    name = "nexus"
+
+    def __init__(self, bench):
+        self.home = tempfile.mkdtemp(prefix="nexus-", dir=bench.folder)
+        self.errors = os.path.join(self.home, "stderr")
+        command = [bench.nexus, "serve", "--listen", "127.0.0.1:0", "--rate-limit", "0"]
+        command += ["--data-dir", os.path.join(self.home, "data"), "--loops", "1"]
+        command += ["--no-log-requests", "--max-sessions", "4000000"]
+        command += ["--max-session-bytes", str(1 << 30), "--max-memory", str(8 << 30)]
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=self.home,
+                env=clean_environment(self.home), preexec_fn=child_setup(bench.server_core))
+        self.pid = self.process.pid
+        try:
+            self.port = self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def wait_ready(self):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with open(self.errors, encoding="utf-8", errors="replace") as file:
+                found = re.search(r"http://127\.0\.0\.1:(\d+)", file.read())
+            if found:
+                return int(found[1])
+            time.sleep(0.01)
+        with open(self.errors, encoding="utf-8", errors="replace") as file:
+            raise Fault(f"nexus did not start: {file.read().strip() or 'no word in 10 s'}")
+
+    def close(self):
+        end(self.process)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+class Floor:
+    """bench/uv_llhttp.c with the bytes nexus answered."""
+
+    name = "floor"
+
+    def __init__(self, bench, raw):
+        path = os.path.join(bench.folder, "floor-answer")
+        with open(path, "wb") as file:
+            file.write(raw)
+        self.process = subprocess.Popen(
+            [bench.floor, path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            preexec_fn=child_setup(bench.server_core))
+        self.pid = self.process.pid
+        line = self.process.stdout.readline()
+        if not line.strip().isdigit():
+            self.close()
+            raise Fault("bench_uv_llhttp did not start")
+        self.port = int(line)
+
+    def close(self):
+        end(self.process)
+        self.process.stdout.close()
+
+
+class Nginx:
+    """One worker with a fixed answer a port."""
+
+    name = "nginx"
+
+    def __init__(self, bench, answers):
+        """answers: {case: (status, body, pad bytes or 0)}"""
+        self.folder = tempfile.mkdtemp(prefix="nginx-", dir=bench.folder)
+        for _ in range(5):  # a port found free may be taken before nginx has it
+            self.ports = dict(zip(answers, free_ports(len(answers))))
+            path = os.path.join(self.folder, "nginx.conf")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(self.configuration(answers))
+            errors = os.path.join(self.folder, "error.log")
+            self.process = subprocess.Popen(
+                [bench.nginx, "-p", self.folder, "-e", errors, "-c", path],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                preexec_fn=child_setup(bench.server_core))
+            self.pid = self.wait_worker()
+            if self.pid:
+                self.started = stat_fields(self.pid)[19]
+                return
+            end(self.process)
+        with open(errors, encoding="utf-8", errors="replace") as file:
+            raise Fault(f"nginx did not start: {file.read().strip()}")
+
+    def wait_worker(self):
+        deadline = time.monotonic() + 5
+        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with open(children, encoding="ascii") as file:
+                    pids = file.read().split()
+                socket.create_connection(("127.0.0.1", min(self.ports.values())), 1).close()
+            except OSError:
+                pids = []
+            if len(pids) == 1:
+                return int(pids[0])
+            time.sleep(0.01)
+        return 0
+
+    def configuration(self, answers):
+        folder = self.folder
+        user = "user nobody nogroup;\n" if os.geteuid() == 0 else ""
+        kinds = ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
+        text = user + (
+            f"daemon off;\nworker_processes 1;\npid {folder}/pid;\n"
+            "events { worker_connections 1024; use epoll; }\n"
+            "http {\naccess_log off; server_tokens off;\n"
+            "default_type application/json;\n"
+            "keepalive_requests 1000000000; keepalive_timeout 600s;\n")
+        text += "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+        for case, (status, body, pad) in answers.items():
+            header = f"add_header X-Pad '{'p' * pad}' always; " if pad else ""
+            text += (f"server {{ listen 127.0.0.1:{self.ports[case]}; location / {{ {header}"
+                     f"return {status} '{body}'; }} }}\n")
+        return text + "}\n"
+
+    def close(self):
+        end(self.process)
+        try:  # the worker, when its master did not end it: the same process, not only its number
+            if stat_fields(self.pid)[19] == self.started:
+                os.kill(self.pid, signal.SIGKILL)
+        except (OSError, IndexError):
+            pass
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+# ---- requests --------------------------------------------------------------------------------
+
+
+class Client:
+    """One kept-alive connection that keeps the bytes as they came."""
+
+    def __init__(self, port):
+        self.port = port
+        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.unread = b""
+
+    def receive(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise Fault("the server closed the connection")
+        self.unread += data
+
+    def ask(self, raw):
+        """Returns (status, head with its empty line, body)."""
+        self.socket.sendall(raw)
+        while b"\r\n\r\n" not in self.unread:
+            self.receive()
+        at = self.unread.index(b"\r\n\r\n") + 4
+        head = self.unread[:at]
+        length = int(re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)[1])
+        while len(self.unread) < at + length:
+            self.receive()
+        body = self.unread[at:at + length]
+        self.unread = self.unread[at + length:]
+        return int(head[9:12]), head, body
+
+    def json(self, method, path, agent, body=None, key=None):
+        status, _, answer = self.ask(request(method, path, agent, body, key))
+        if status not in (200, 201):
+            raise Fault(f"{method} was answered {status}: {answer[:200]!r}")
+        return json.loads(answer)
+
+    def close(self):
+        self.socket.close()
+
+
+def request(method, path, agent, body=None, key=None):
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"X-Agent-Id: {agent}"]
+    if key:
+        lines.append(f"X-Session-Key: {key}")
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + (body or b"")
+
+
+def send_body():
+    return json.dumps({"text": TEXT}).encode()
+
+
+def make_session(client):
+    """Two agents in a new session: (path, key of the second, last cursor)."""
+    made = client.json("PUT", "/v1/sessions", "agent-a", CREATE_BODY)
+    path = f"/v1/sessions/{made['sessionId']}"
+    key = client.json("POST", path + "/join", "agent-b")["sessionKey"]
+    last = client.json("GET", path + "/messages", "agent-a")["nextCursor"]
+    return path, key, last
+
+
+def prepare(case, client):
+    """Makes the sessions of a case in a fresh server; returns the requests wrk repeats."""
+    requests = []
+    for _ in range(SESSIONS):
+        path, key, last = make_session(client)
+        if case == "poll-10":
+            for _ in range(10):
+                client.json("POST", path + "/messages", "agent-b", send_body(), key)
+        if case == "send":
+            requests.append(request("POST", path + "/messages", "agent-b", send_body(), key))
+        else:
+            requests.append(request("GET", f"{path}/messages?after={last}", "agent-a"))
+    return requests
+
+
+def measure_answer(case, client, requests):
+    """What nexus answers: (status, head, body), and that each session answers alike."""
+    if case == "send":  # the cursor grows: take the length it has for most of the run
+        for _ in range(999):
+            client.ask(requests[0])
+        requests = requests[:1]
+    answers = [client.ask(raw) for raw in requests]
+    status, head, body = answers[0]
+    expected = 201 if case == "send" else 200
+    if any(answer[0] != expected for answer in answers):
+        raise Fault(f"{case}: nexus answered {status}: {body[:200]!r}")
+    if len({len(one[1]) + len(one[2]) for one in answers}) != 1:
+        raise Fault(f"{case}: the sessions do not answer with one length")
+    if case != "send":
+        count = len(json.loads(body)["messages"])
+        if count != (10 if case == "poll-10" else 0):
+            raise Fault(f"{case}: {count} messages in the answer")
+    return status, head, body
+
+
+def nginx_body(body, change):
+    """As many bytes, but for `change`, that nginx's configuration can hold in single quotes."""
+    text = re.sub(r"[^ !-&(-\[\]-~]|\$", "x", body.decode("ascii", "replace"))
+    text = text + "x" * change if change >= 0 else text[:change]
+    if not 0 < len(text) <= NGINX_TOKEN_MAX:
+        raise Fault(f"an answer of {len(text)} bytes does not fit nginx's configuration")
+    return text
+
+
+def start_nginx(bench, wanted):
+    """nginx with answers as long on the wire as nexus's; wanted: {case: (status, head, body)}."""
+    plain = {case: (status, nginx_body(body, 0), 0) for case, (status, _, body) in wanted.items()}
+    nginx = Nginx(bench, plain)
+    try:
+        lengths = {case: wire_length(nginx.ports[case]) for case in wanted}
+    finally:
+        nginx.close()
+    answers = {}
+    for case, (status, head, body) in wanted.items():
+        missing = len(head) + len(body) - lengths[case]
+        pad = missing - len("X-Pad: \r\n")
+        answers[case] = (status, nginx_body(body, 0 if pad > 0 else missing), max(pad, 0))
+    nginx = Nginx(bench, answers)
+    for case, (_, head, body) in wanted.items():
+        if wire_length(nginx.ports[case]) != len(head) + len(body):
+            nginx.close()
+            raise Fault(f"{case}: nginx's answer could not be made as long as nexus's")
+    return nginx
+
+
+def wire_length(port):
+    client = Client(port)
+    try:
+        _, head, body = client.ask(request("GET", "/", "agent-a"))
+    finally:
+        client.close()
+    return len(head) + len(body)
+
+
+# ---- load ------------------------------------------------------------------------------------
+
+LUA_DONE = """
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format(
+    '\\n{"requests":%d,"errors":%d,"refused":%d,"p50_us":%d,"p99_us":%d}\\n', summary.requests,
+    e.connect + e.read + e.write + e.timeout, e.status,
+    latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+def lua_text(raw):
+    return '"' + "".join(f"\\{byte:03d}" for byte in raw) + '"'
+
+
+def write_script(path, requests):
+    """A wrk script that goes round the requests, ready made."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write("local all = {\n" + ",\n".join(map(lua_text, requests)) + "}\n")
+        file.write("local at, count = 0, #all\n")
+        file.write("function request()\n  at = at % count + 1\n  return all[at]\nend\n")
+        file.write(LUA_DONE)
+
+
+def run_wrk(bench, port, script, seconds, connections):
+    command = [bench.wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    command += ["-s", script, f"http://127.0.0.1:{port}/"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=clean_environment(bench.folder), preexec_fn=child_setup(bench.load_core))
+    try:
+        output = process.communicate(timeout=seconds + 20)[0].decode("utf-8", "replace")
+    except subprocess.TimeoutExpired as error:
+        raise Fault("wrk did not end") from error
+    finally:
+        end(process)
+        process.stdout.close()
+    found = re.search(r"^\{.*\}$", output, re.MULTILINE)
+    if process.returncode != 0 or not found:
+        raise Fault(f"wrk failed: {output.strip()[-300:]}")
+    counts = json.loads(found[0])
+    if counts["errors"] or counts["refused"]:
+        raise Fault(f"wrk saw {counts['errors']} errors and {counts['refused']} answers not 2xx")
+    if counts["requests"] == 0:
+        raise Fault("wrk counted no request")
+    return counts
+
+
+def measure(bench, pid, port, script, connections):
+    """One round: a short warm-up, then the load between two looks at the server's CPU time."""
+    run_wrk(bench, port, script, 1, 2)
+    user, system = cpu_s(pid)
+    began = time.monotonic()
+    counts = run_wrk(bench, port, script, bench.seconds, connections)
+    wall = time.monotonic() - began
+    user, system = (after - before for after, before in zip(cpu_s(pid), (user, system)))
+    requests = counts["requests"]
+    return {
+        "us": (user + system) * 1e6 / requests,
+        "user_us": user * 1e6 / requests,
+        "system_us": system * 1e6 / requests,
+        "busy": (user + system) / wall,
+        "per_s": requests / wall,
+        "p50_us": counts["p50_us"],
+        "p99_us": counts["p99_us"],
+    }
+
+
+class Series:
+    """The rounds of one server in one case."""
+
+    def __init__(self, case, server, bench):
+        self.case, self.server, self.bench = case, server, bench
+        self.good, self.void = [], []
+
+    def run(self, one_round):
+        """A round, repeated while it is void and the time for repeating lasts."""
+        while self.bench.has_time():
+            found = one_round()
+            good = found["busy"] >= BUSY_MIN
+            (self.good if good else self.void).append(found)
+            self.bench.say(f"{self.case} {self.server} {found['us']:.2f} µs, "
+                           f"{found['busy']:.0%} busy{'' if good else ': void'}")
+            if good or len(self.void) > VOIDS_MAX or self.bench.voids_left <= 0:
+                return
+            self.bench.voids_left -= 1
+
+    def result(self):
+        """Medians; of the void rounds when there is no other."""
+        rounds = self.good or self.void
+        if not rounds:
+            return None
+        keys = rounds[0].keys()
+        found = {key: statistics.median(one[key] for one in rounds) for key in keys}
+        found.update(min_us=min(one["us"] for one in rounds), max_us=max(one["us"] for one in rounds),
+                     rounds=len(self.good), void=len(self.void), valid=bool(self.good))
+        return found
+
+
+# ---- the benchmark ---------------------------------------------------------------------------
+
+
+class Bench:
+    def __init__(self, options):
+        build = os.environ.get("NX_BUILD", os.path.join(os.path.dirname(__file__), "..", "build"))
+        self.build = os.path.abspath(build)
+        self.options = options
+        self.rounds = 1 if options.quick else options.rounds
+        self.seconds = 2 if options.quick else options.seconds
+        self.deadline = time.monotonic() + TOTAL_S
+        planned = (3 * len(self.cases()) + 2) * self.rounds * (self.seconds + ROUND_EXTRA_S)
+        self.voids_left = max(0, int((TOTAL_S - planned) / (self.seconds + ROUND_EXTRA_S)))
+        if options.quick:
+            self.voids_left = 0
+        self.nexus = os.environ.get("NEXUS_BIN", os.path.join(self.build, "nexus"))
+        self.nginx = find_program("nginx", "nginx-light")
+        self.wrk = find_program("wrk", "wrk")
+        self.floor = self.make("bench_uv_llhttp")
+        self.store_bench = self.make("store_bench")
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < 2:
+            raise Fault("this needs two cores: one for the server, one for wrk")
+        self.server_core, self.load_core = cores[0], cores[1]
+        self.folder = tempfile.mkdtemp(prefix="nexus-bench-", dir=options.dir)
+        os.chmod(self.folder, 0o711)  # nginx's worker, another user, passes through
+
+    def say(self, text):
+        if not self.options.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def has_time(self):
+        return time.monotonic() + self.seconds + ROUND_EXTRA_S < self.deadline
+
+    def make(self, name):
+        """Builds what meson builds only when asked."""
+        made = subprocess.run(["ninja", "-C", self.build, f"bench/{name}"], capture_output=True,
+                              text=True, timeout=120, check=False)
+        if made.returncode != 0:
+            raise Fault(f"cannot build {name}: {made.stdout[-300:]}")
+        return os.path.join(self.build, "bench", name)
+
+    def cases(self):
+        return [case for case in TITLES if not self.options.case or case in self.options.case]
+
+    def probe(self):
+        wanted = {}
+        nexus = Nexus(self)
+        try:
+            client = Client(nexus.port)
+            for case in self.cases():
+                wanted[case] = measure_answer(case, client, prepare(case, client))
+            client.close()
+        finally:
+            nexus.close()
+        return wanted
+
+    def nexus_round(self, case):
+        nexus = Nexus(self)
+        try:
+            client = Client(nexus.port)
+            script = os.path.join(self.folder, "nexus.lua")
+            write_script(script, prepare(case, client))
+            client.close()
+            return measure(self, nexus.pid, nexus.port, script, CONNECTIONS)
+        finally:
+            nexus.close()
+
+    def run_case(self, case, nginx, wanted):
+        """The same requests for nginx and the floor: of sessions that have ended, which they do
+        not ask about."""
+        script = os.path.join(self.folder, "nexus.lua")
+        floor = Floor(self, wanted[1] + wanted[2])
+        rounds = {
+            "nexus": lambda: self.nexus_round(case),
+            "nginx": lambda: measure(self, nginx.pid, nginx.ports[case], script, CONNECTIONS),
+            "floor": lambda: measure(self, floor.pid, floor.port, script, CONNECTIONS),
+        }
+        series = {server: Series(case, server, self) for server in rounds}
+        try:
+            for _ in range(self.rounds):
+                for server, one_round in rounds.items():
+                    series[server].run(one_round)
+        finally:
+            floor.close()
+        found = {server: one.result() for server, one in series.items()}
+        if not all(found.values()):
+            return None
+        found["bytes"] = len(wanted[1]) + len(wanted[2])
+        found["ratio"] = found["nexus"]["us"] / found["nginx"]["us"]
+        found["goal"] = GOALS[case]
+        return found
+
+    def create_round(self, script):
+        nexus = Nexus(self)
+        try:
+            return measure(self, nexus.pid, nexus.port, script, CREATE_CONNECTIONS)
+        finally:
+            nexus.close()
+
+    def run_creates(self):
+        script = os.path.join(self.folder, "create.lua")
+        write_script(script, [request("PUT", "/v1/sessions", "agent-a", CREATE_BODY)])
+        rounds, store = [], []
+        for _ in range(self.rounds):
+            if not self.has_time():
+                break
+            rounds.append(self.create_round(script))
+            store += self.store_round(0.2)
+            self.say(f"create {rounds[-1]['per_s']:.0f}/s")
+        if not rounds:
+            return None
+        found = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+        found["min_per_s"] = min(one["per_s"] for one in rounds)
+        found["max_per_s"] = max(one["per_s"] for one in rounds)
+        found["rounds"] = len(rounds)
+        found["goal"] = CREATES_GOAL
+        found["store_per_s"] = statistics.median(units for units, _ in store)
+        found["fdatasync_per_s"] = statistics.median(raw for _, raw in store)
+        return found
+
+    def store_round(self, seconds):
+        """[(records/s with 64 outstanding, bare write+fdatasync/s)], on any core."""
+        folder = tempfile.mkdtemp(prefix="store-", dir=self.folder)
+        done = subprocess.run([self.store_bench, folder, str(seconds)], capture_output=True,
+                              text=True, timeout=60, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        found = re.findall(r"outstanding 64: +(\d+) units/s.*fdatasync +(\d+)/s", done.stdout)
+        if done.returncode != 0 or not found:
+            raise Fault(f"store_bench failed: {done.stderr.strip()[-300:]}")
+        return [(int(units), int(raw)) for units, raw in found]
+
+    def run(self):
+        found = {"machine": self.machine(), "cases": {}, "creates": None, "left_out": []}
+        if self.cases():
+            wanted = self.probe()
+            nginx = start_nginx(self, wanted)
+            try:
+                for case in self.cases():
+                    result = self.run_case(case, nginx, wanted[case])
+                    if result:
+                        found["cases"][case] = result
+                    else:
+                        found["left_out"].append(case)
+            finally:
+                nginx.close()
+        if not self.options.case or "create" in self.options.case:
+            found["creates"] = self.run_creates()
+            if not found["creates"]:
+                found["left_out"].append("create")
+        found["machine"]["load_after"] = os.getloadavg()[0]
+        return found
+
+    def machine(self):
+        model = "unknown"
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    model = line.partition(":")[2].strip()
+                    break
+        version = subprocess.run([self.nginx, "-v"], capture_output=True, text=True, check=False)
+        return {
+            "cpu": model,
+            "cores": os.cpu_count(),
+            "kernel": platform.release(),
+            "nginx": version.stderr.strip().rpartition("/")[2],
+            "data_on": filesystem_of(self.folder),
+            "seconds": self.seconds,
+            "load_before": os.getloadavg()[0],
+        }
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def find_program(name, package):
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    found = shutil.which(name, path=path)
+    if not found:
+        raise Fault(f"{name} is not installed (Debian: apt-get install {package})")
+    return found
+
+
+def filesystem_of(folder):
+    best, kind = "", "unknown"
+    with open("/proc/self/mounts", encoding="utf-8") as file:
+        for line in file:
+            _, mount, this_kind = line.split()[:3]
+            inside = os.path.realpath(folder).startswith(mount.rstrip("/") + "/")
+            if inside and len(mount) >= len(best):
+                best, kind = mount, this_kind
+    return kind
+
+
+# ---- the report ------------------------------------------------------------------------------
+
+
+def judged(reached, valid):
+    if not valid:
+        return "void"
+    return "reached" if reached else "missed"
+
+
+def print_case_table(cases):
+    print("| case | server | CPU µs a request (min–max) | user + system | × nginx | goal | busy "
+          "| requests/s | rounds (void) |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for case, found in cases.items():
+        for server in ("nexus", "nginx", "floor"):
+            one = found[server]
+            ratio = one["us"] / found["nginx"]["us"]
+            goal = ""
+            if server == "nexus":
+                valid = one["valid"] and found["nginx"]["valid"]
+                goal = f"≤ {found['goal']:.2f}: {judged(ratio <= found['goal'], valid)}"
+            title = f"{TITLES[case]}, {found['bytes']} bytes" if server == "nexus" else ""
+            print(f"| {title} | {server} | {one['us']:.2f} ({one['min_us']:.2f}–{one['max_us']:.2f}) "
+                  f"| {one['user_us']:.2f} + {one['system_us']:.2f} | {ratio:.2f} | {goal} "
+                  f"| {one['busy']:.0%} | {one['per_s']:.0f} | {one['rounds']} ({one['void']}) |")
+
+
+def print_creates(found):
+    goal = judged(found["per_s"] >= found["goal"], True)
+    print("| durable creates/s, 64 connections (min–max) | goal | CPU µs | busy | median, 99 % ms "
+          "| store alone, 64 outstanding, records/s | write + fdatasync/s |")
+    print("|---|---|---|---|---|---|---|")
+    print(f"| {found['per_s']:.0f} ({found['min_per_s']:.0f}–{found['max_per_s']:.0f}) "
+          f"| ≥ {found['goal']}: {goal} | {found['us']:.1f} | {found['busy']:.0%} "
+          f"| {found['p50_us'] / 1000:.2f}, {found['p99_us'] / 1000:.2f} "
+          f"| {found['store_per_s']:.0f} | {found['fdatasync_per_s']:.0f} |")
+
+
+def print_report(found):
+    machine = found["machine"]
+    print(f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, nginx "
+          f"{machine['nginx']}, data on {machine['data_on']}; rounds of {machine['seconds']} s; "
+          f"load average {machine['load_before']:.2f} before, {machine['load_after']:.2f} after")
+    if found["cases"]:
+        print()
+        print_case_table(found["cases"])
+    if found["creates"]:
+        print()
+        print_creates(found["creates"])
+    if found["left_out"]:
+        print(f"\nNo time was left for: {', '.join(found['left_out'])}.")
+    weak = [f"{case} {server}" for case, one in found["cases"].items()
+            for server in ("nexus", "nginx", "floor") if not one[server]["valid"]]
+    if weak:
+        print(f"\nThe server was never {BUSY_MIN:.0%} busy in: {', '.join(weak)}. Those figures are "
+              "of void rounds and prove nothing: the machine has other work, or wrk is the limit.")
+    if machine["data_on"] == "tmpfs":
+        print("\nThe data folder is in memory: the creates are not durable here. Use --dir.")
+
+
+def read_options():
+    parser = argparse.ArgumentParser(prog="script/bench session", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one round of 2 s, to try it")
+    parser.add_argument("--json", action="store_true", help="a line of JSON after the tables")
+    parser.add_argument("--quiet", action="store_true", help="no line a round on stderr")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each server (5)")
+    parser.add_argument("--seconds", type=int, default=2, help="length of a round (2)")
+    parser.add_argument("--dir", help="where the scratch folder is made; a disk, not memory")
+    parser.add_argument("--case", action="append", choices=[*TITLES, "create"],
+                        help="only this case; may be given again")
+    options = parser.parse_args()
+    if not 1 <= options.rounds <= 50 or not 1 <= options.seconds <= 60:
+        parser.error("--rounds is 1 to 50, --seconds 1 to 60")
+    return options
+
+
+def on_signal(number, _frame):
+    raise SystemExit(128 + number)
+
+
+def main():
+    options = read_options()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, on_signal)
+    signal.alarm(math.ceil(TOTAL_S + 8))
+    bench = None
+    try:
+        bench = Bench(options)
+        found = bench.run()
+    except (Fault, OSError, subprocess.SubprocessError) as error:
+        print(f"bench session: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if bench:
+            bench.close()
+    print_report(found)
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
