@@ -114,6 +114,14 @@ static double units_per_s(
     return (double)(issued - first) * 1e9 / (double)(now_ns() - start);
 }
 
+/* A percentile of the sorted samples. */
+static double took_ms(const struct bench *bench, size_t percent)
+{
+    size_t at = bench->samples * percent / 100;
+
+    return (double)bench->took_us[at] / 1000.0;
+}
+
 static int run(struct bench *bench, struct nx_store *store, const char *folder, double seconds)
 {
     static const unsigned outstanding[] = {1, 8, 64};
@@ -128,8 +136,8 @@ static int run(struct bench *bench, struct nx_store *store, const char *folder, 
             qsort(bench->took_us, bench->samples, sizeof(*bench->took_us), by_size);
             (void)printf("outstanding %2u: %7.0f units/s, median %6.2f ms, 99 %% %6.2f ms; "
                          "raw 4 KiB write+fdatasync %6.0f/s; ratio %.2f\n",
-                    outstanding[i], units, bench->took_us[bench->samples / 2] / 1000.0,
-                    bench->took_us[bench->samples * 99 / 100] / 1000.0, raw, units / raw);
+                    outstanding[i], units, took_ms(bench, 50), took_ms(bench, 99), raw,
+                    units / raw);
             (void)fflush(stdout);
         }
     }

@@ -124,7 +124,7 @@ void server_loop_free(struct server_loop *loop);
 void server_loop_report(struct server_loop *loop, uint64_t upto, int result);
 
 /* session_log.c: a line a request, without a name, id, code, key or text. */
-void log_request(
-        const struct nx_api_call *call, unsigned status, const char *request_id, int64_t took_ms);
+void log_request(struct nx_bytes method, const struct nx_api_call *call, unsigned status,
+        const char *request_id, int64_t took_ms);
 
 #endif

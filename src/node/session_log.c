@@ -45,9 +45,23 @@ static const char *route_name(enum nx_api_route route)
     return "refused";
 }
 
-void log_request(
-        const struct nx_api_call *call, unsigned status, const char *request_id, int64_t took_ms)
+/* Only the methods that mean something here are named: any other is the client's own text. */
+static const char *method_name(struct nx_bytes method)
 {
-    (void)fprintf(stderr, "nexus: request=%.16s route=%s generation=%d status=%u ms=%lld\n",
-            request_id, route_name(call->route), call->v1 ? 1 : 2, status, (long long)took_ms);
+    static const char *const names[] = {"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"};
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (nx_bytes_equal(method, nx_bytes_str(names[i])))
+            return names[i];
+    }
+    return "other";
+}
+
+void log_request(struct nx_bytes method, const struct nx_api_call *call, unsigned status,
+        const char *request_id, int64_t took_ms)
+{
+    (void)fprintf(stderr,
+            "nexus: request=%.16s method=%s route=%s generation=%d status=%u ms=%lld\n", request_id,
+            method_name(method), route_name(call->route), call->v1 ? 1 : 2, status,
+            (long long)took_ms);
 }

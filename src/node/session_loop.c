@@ -134,8 +134,8 @@ static void log_answer(struct connection *c, const struct nx_api_call *call, str
     struct server_loop *loop = c->loop;
 
     if (loop->server->options->log_requests)
-        log_request(call, loop->api.answer.status, c->request_id,
-                nx_clock_now().mono_ms - began.mono_ms);
+        log_request(nx_http1_server_request(c->http)->method, call, loop->api.answer.status,
+                c->request_id, nx_clock_now().mono_ms - began.mono_ms);
 }
 
 /* Answers the request in hand, or parks the answer. */

@@ -282,7 +282,7 @@ static void *count_up(void *arg)
 static int same_value(void *ctx, struct nx_bytes key, struct nx_bytes value)
 {
     struct counters *counters = ctx;
-    uint64_t number;
+    uint64_t number = 0;
 
     assert_true(key.len == 1 && nx_bytes_u64(value, &number));
     assert_int_equal(counters->values[key.ptr[0] - 'a'], number);

@@ -197,8 +197,8 @@ static int read_after(
     if (!nx_http1_query(request->query, NX_BYTES("after"), &value) || value.len == 0)
         return 0;
     for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9' || value.len > 40)
-            return invalid(api, "after", "must be a cursor: up to 40 decimal digits");
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return invalid(api, "after", "must be a cursor: decimal digits");
     }
     call->after = value;
     return 0;

@@ -91,8 +91,10 @@ static bool fits(const struct shape *shape, const struct segments *segments)
     if (shape->count != segments->count)
         return false;
     for (size_t i = 0; i < shape->count; i++) {
-        if (shape->segments[i][0] != '*' &&
-                !nx_bytes_equal(nx_bytes_str(shape->segments[i]), segments->at[i]))
+        bool operand = shape->segments[i][0] == '*';
+
+        if (operand ? segments->at[i].len == 0
+                    : !nx_bytes_equal(nx_bytes_str(shape->segments[i]), segments->at[i]))
             return false;
     }
     return true;
