@@ -7,10 +7,11 @@ nginx: its worker) from /proc/PID/stat over the run, by the requests wrk counted
 between the servers; a round with the server under 90 % busy is void and repeated. The median of the
 rounds counts. Each round of nexus is a fresh process on a fresh data folder.
 
-Both get the same requests, spread over 64 sessions, on 32 kept-alive connections, and answer with
-the same status and the same number of bytes on the wire: nginx's fixed answer (`return`) is padded
-to nexus's by a header. nginx does not parse the body of a POST: it drops it from its buffer, which
-is the least a server can do. "floor" is bench/uv_llhttp.c: libuv and llhttp alone with nexus's bytes.
+Both get the same requests (nexus's spread over 64 sessions) on 32 kept-alive connections, and
+answer with the same status and the same number of bytes on the wire: nginx's fixed answer
+(`return`) is padded to nexus's by a header. nginx does not parse the body of a POST: it drops it
+from its buffer, which is the least a server can do. "floor" is bench/uv_llhttp.c: libuv and llhttp
+alone with nexus's bytes. It may be faster than wrk: its void rounds are shown, not repeated.
 
 Durable creates: 64 connections, on disk before the answer; beside them what the store alone does
 with 64 records outstanding, and bare write+fdatasync, in the same folder (build/bench/store_bench).
@@ -23,6 +24,7 @@ import math
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -35,7 +37,8 @@ import time
 SESSIONS = 64
 CONNECTIONS = 32
 CREATE_CONNECTIONS = 64
-TEXT = "The quick brown fox jumps over the lazy dog, and the dog looks on, and says nothing of it at all; no"
+TEXT = "A plain text of one hundred bytes, as long as what one agent tells another in a sentence or so. "
+TEXT = TEXT.ljust(100, ".")
 CREATE_BODY = b'{"ttl":3660,"creatorAgentId":"agent-a"}'
 BUSY_MIN = 0.90
 VOIDS_MAX = 3  # repeated rounds for one server of one case
@@ -348,20 +351,21 @@ def nginx_body(body, change):
 
 
 def start_nginx(bench, wanted):
-    """nginx with answers as long on the wire as nexus's; wanted: {case: (status, head, body)}."""
-    plain = {case: (status, nginx_body(body, 0), 0) for case, (status, _, body) in wanted.items()}
+    """nginx with answers as long on the wire as nexus's; 
+    wanted: {case: (status, head, body, request)}."""
+    plain = {case: (one[0], nginx_body(one[2], 0), 0) for case, one in wanted.items()}
     nginx = Nginx(bench, plain)
     try:
         lengths = {case: wire_length(nginx.ports[case]) for case in wanted}
     finally:
         nginx.close()
     answers = {}
-    for case, (status, head, body) in wanted.items():
+    for case, (status, head, body, _) in wanted.items():
         missing = len(head) + len(body) - lengths[case]
         pad = missing - len("X-Pad: \r\n")
         answers[case] = (status, nginx_body(body, 0 if pad > 0 else missing), max(pad, 0))
     nginx = Nginx(bench, answers)
-    for case, (_, head, body) in wanted.items():
+    for case, (_, head, body, _) in wanted.items():
         if wire_length(nginx.ports[case]) != len(head) + len(body):
             nginx.close()
             raise Fault(f"{case}: nginx's answer could not be made as long as nexus's")
@@ -392,6 +396,13 @@ end
 
 def lua_text(raw):
     return '"' + "".join(f"\\{byte:03d}" for byte in raw) + '"'
+
+
+def write_fixed_script(path, raw):
+    """A wrk script that repeats one request: wrk asks once for it, and has less to do."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"local raw = {lua_text(raw)}\nwrk.format = function() return raw end\n")
+        file.write(LUA_DONE)
 
 
 def write_script(path, requests):
@@ -427,20 +438,29 @@ def run_wrk(bench, port, script, seconds, connections):
     return counts
 
 
+def children_s():
+    """CPU seconds of the programs that have ended: between two looks, wrk's."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def measure(bench, pid, port, script, connections):
     """One round: a short warm-up, then the load between two looks at the server's CPU time."""
     run_wrk(bench, port, script, 1, 2)
     user, system = cpu_s(pid)
+    load = children_s()
     began = time.monotonic()
     counts = run_wrk(bench, port, script, bench.seconds, connections)
     wall = time.monotonic() - began
     user, system = (after - before for after, before in zip(cpu_s(pid), (user, system)))
+    load = children_s() - load
     requests = counts["requests"]
     return {
         "us": (user + system) * 1e6 / requests,
         "user_us": user * 1e6 / requests,
         "system_us": system * 1e6 / requests,
         "busy": (user + system) / wall,
+        "wrk_busy": load / wall,
         "per_s": requests / wall,
         "p50_us": counts["p50_us"],
         "p99_us": counts["p99_us"],
@@ -460,9 +480,11 @@ class Series:
             found = one_round()
             good = found["busy"] >= BUSY_MIN
             (self.good if good else self.void).append(found)
-            self.bench.say(f"{self.case} {self.server} {found['us']:.2f} µs, "
-                           f"{found['busy']:.0%} busy{'' if good else ': void'}")
-            if good or len(self.void) > VOIDS_MAX or self.bench.voids_left <= 0:
+            self.bench.say(f"{self.case} {self.server} {found['us']:.2f} µs, {found['busy']:.0%} "
+                           f"busy, wrk {found['wrk_busy']:.0%}{'' if good else ': void'}")
+            if good or self.server == "floor" or len(self.void) > VOIDS_MAX:
+                return
+            if self.bench.voids_left <= 0:
                 return
             self.bench.voids_left -= 1
 
@@ -473,7 +495,8 @@ class Series:
             return None
         keys = rounds[0].keys()
         found = {key: statistics.median(one[key] for one in rounds) for key in keys}
-        found.update(min_us=min(one["us"] for one in rounds), max_us=max(one["us"] for one in rounds),
+        found.update(min_us=min(one["us"] for one in rounds),
+                     max_us=max(one["us"] for one in rounds),
                      rounds=len(self.good), void=len(self.void), valid=bool(self.good))
         return found
 
@@ -529,7 +552,8 @@ class Bench:
         try:
             client = Client(nexus.port)
             for case in self.cases():
-                wanted[case] = measure_answer(case, client, prepare(case, client))
+                requests = prepare(case, client)
+                wanted[case] = (*measure_answer(case, client, requests), requests[0])
             client.close()
         finally:
             nexus.close()
@@ -547,9 +571,10 @@ class Bench:
             nexus.close()
 
     def run_case(self, case, nginx, wanted):
-        """The same requests for nginx and the floor: of sessions that have ended, which they do
-        not ask about."""
-        script = os.path.join(self.folder, "nexus.lua")
+        """nginx and the floor get one of nexus's requests again and again: whose session it is
+        makes no difference to them."""
+        script = os.path.join(self.folder, "fixed.lua")
+        write_fixed_script(script, wanted[3])
         floor = Floor(self, wanted[1] + wanted[2])
         rounds = {
             "nexus": lambda: self.nexus_round(case),
@@ -580,7 +605,7 @@ class Bench:
 
     def run_creates(self):
         script = os.path.join(self.folder, "create.lua")
-        write_script(script, [request("PUT", "/v1/sessions", "agent-a", CREATE_BODY)])
+        write_fixed_script(script, request("PUT", "/v1/sessions", "agent-a", CREATE_BODY))
         rounds, store = [], []
         for _ in range(self.rounds):
             if not self.has_time():
@@ -644,6 +669,7 @@ class Bench:
             "cores": os.cpu_count(),
             "kernel": platform.release(),
             "nginx": version.stderr.strip().rpartition("/")[2],
+            "congestion": congestion_control(),
             "data_on": filesystem_of(self.folder),
             "seconds": self.seconds,
             "load_before": os.getloadavg()[0],
@@ -659,6 +685,15 @@ def find_program(name, package):
     if not found:
         raise Fault(f"{name} is not installed (Debian: apt-get install {package})")
     return found
+
+
+def congestion_control():
+    """Part of the kernel's cost of a write, and not the same on every machine."""
+    try:
+        with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return "unknown"
 
 
 def filesystem_of(folder):
@@ -694,7 +729,8 @@ def print_case_table(cases):
                 valid = one["valid"] and found["nginx"]["valid"]
                 goal = f"≤ {found['goal']:.2f}: {judged(ratio <= found['goal'], valid)}"
             title = f"{TITLES[case]}, {found['bytes']} bytes" if server == "nexus" else ""
-            print(f"| {title} | {server} | {one['us']:.2f} ({one['min_us']:.2f}–{one['max_us']:.2f}) "
+            print(f"| {title} | {server} "
+                  f"| {one['us']:.2f} ({one['min_us']:.2f}–{one['max_us']:.2f}) "
                   f"| {one['user_us']:.2f} + {one['system_us']:.2f} | {ratio:.2f} | {goal} "
                   f"| {one['busy']:.0%} | {one['per_s']:.0f} | {one['rounds']} ({one['void']}) |")
 
@@ -712,9 +748,9 @@ def print_creates(found):
 
 def print_report(found):
     machine = found["machine"]
-    print(f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, nginx "
-          f"{machine['nginx']}, data on {machine['data_on']}; rounds of {machine['seconds']} s; "
-          f"load average {machine['load_before']:.2f} before, {machine['load_after']:.2f} after")
+    print(f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, "
+          f"TCP {machine['congestion']}, nginx {machine['nginx']}, data on {machine['data_on']}; "
+          f"rounds of {machine['seconds']} s; load average {machine['load_before']:.2f} before, {machine['load_after']:.2f} after")
     if found["cases"]:
         print()
         print_case_table(found["cases"])
@@ -724,10 +760,11 @@ def print_report(found):
     if found["left_out"]:
         print(f"\nNo time was left for: {', '.join(found['left_out'])}.")
     weak = [f"{case} {server}" for case, one in found["cases"].items()
-            for server in ("nexus", "nginx", "floor") if not one[server]["valid"]]
+            for server in ("nexus", "nginx") if not one[server]["valid"]]
     if weak:
-        print(f"\nThe server was never {BUSY_MIN:.0%} busy in: {', '.join(weak)}. Those figures are "
-              "of void rounds and prove nothing: the machine has other work, or wrk is the limit.")
+        print(f"\nThe server was never {BUSY_MIN:.0%} busy in: {', '.join(weak)}. Those figures "
+              "are of void rounds and prove nothing: the machine has other work, or wrk is the limit "
+              "(busy itself, in the lines of the rounds).")
     if machine["data_on"] == "tmpfs":
         print("\nThe data folder is in memory: the creates are not durable here. Use --dir.")
 
