@@ -11,20 +11,24 @@ import argparse
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import session
+from session_servers import Client, Fault, Nexus, child_setup, clean_environment, end, prepare
 
 FEW, MORE = 500, 2500
 
 
-class Slow(session.Nexus):
+class Slow(Nexus):
     """nexus under callgrind: no core of its own, and slow to start."""
 
     def __init__(self, bench, profile):
-        self.home = session.tempfile.mkdtemp(prefix="nexus-", dir=bench.folder)
+        self.home = tempfile.mkdtemp(prefix="nexus-", dir=bench.folder)
         self.errors = os.path.join(self.home, "stderr")
         command = [bench.valgrind, "--tool=callgrind", f"--callgrind-out-file={profile}"]
         command += [bench.nexus, "serve", "--listen", "127.0.0.1:0", "--rate-limit", "0"]
@@ -33,8 +37,8 @@ class Slow(session.Nexus):
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=self.home,
-                env=session.clean_environment(self.home),
-                preexec_fn=session.child_setup(bench.server_core))
+                env=clean_environment(self.home),
+                preexec_fn=child_setup(bench.server_core))
         self.pid = self.process.pid
         try:
             self.port = self.wait_ready()
@@ -43,8 +47,8 @@ class Slow(session.Nexus):
             raise
 
     def close(self):
-        session.end(self.process, patience_s=30)
-        session.shutil.rmtree(self.home, ignore_errors=True)
+        end(self.process, patience_s=30)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 def run(bench, case, count):
@@ -52,12 +56,12 @@ def run(bench, case, count):
     profile = os.path.join(bench.folder, f"{case}-{count}")
     nexus = Slow(bench, profile)
     try:
-        client = session.Client(nexus.port)
-        requests = session.prepare(case, client)
+        client = Client(nexus.port)
+        requests = prepare(case, client)
         for number in range(count):
             status, _, body = client.ask(requests[number % len(requests)])
             if status not in (200, 201):
-                raise session.Fault(f"{case}: {status} {body[:200]!r}")
+                raise Fault(f"{case}: {status} {body[:200]!r}")
         client.close()
         time.sleep(0.1)
     finally:
@@ -87,7 +91,7 @@ def read_profile(path):
                     costs[name] = costs.get(name, 0) + int(found[1])
                 called = False
     if total == 0 or sum(costs.values()) != total:
-        raise session.Fault(f"callgrind's profile was not understood: {path}")
+        raise Fault(f"callgrind's profile was not understood: {path}")
     return costs
 
 
@@ -118,7 +122,7 @@ def main():
         bench = session.Bench(options)
         bench.valgrind = session.find_program("valgrind", "valgrind")
         found = {case: measure(bench, case) for case in bench.cases()}
-    except (session.Fault, OSError, subprocess.SubprocessError) as error:
+    except (Fault, OSError, subprocess.SubprocessError) as error:
         print(f"bench session-instructions: {error}", file=sys.stderr)
         return 1
     finally:
@@ -135,5 +139,5 @@ def main():
 
 
 if __name__ == "__main__":
-    session.signal.signal(session.signal.SIGTERM, session.on_signal)
+    signal.signal(signal.SIGTERM, session.on_signal)
     sys.exit(main())
