@@ -236,7 +236,10 @@ static void pump(struct connection *c, struct nx_time now)
         nx_buf_done(&c->unread);
     if (c->eof && c->unread.len == 0)
         nx_http1_server_eof(c->http);
-    if (nx_http1_server_finished(c->http) && !nx_tcp_sending(c->tcp)) {
+    /* Also while the socket still holds a part: a reader that stopped reading would keep it for
+     * ever. An answer that is to arrive counts as unsent, hence unfinished, until its last part
+     * has left. */
+    if (nx_http1_server_finished(c->http)) {
         nx_tcp_close(c->tcp);
         return;
     }
