@@ -454,6 +454,7 @@ static void on_beat(void *ctx)
             (void)!nx_heap_set(&loop->deadlines, first, now.mono_ms + 60000);
     }
     shards_beat(loop, now);
+    nx_api_trim(&loop->api);
     if (loop->stopping && now.mono_ms >= loop->stop_deadline_ms)
         nx_loop_stop(loop->loop);
 }
