@@ -370,18 +370,48 @@ unsigned nx_sessions_key_shard(struct nx_bytes key, unsigned shards)
     return key.len < SERIAL_LEN ? 0 : (unsigned)serial_decode(key.ptr) & (shards - 1);
 }
 
+/* What slides without being stored at once was told all the same, with polls and sends that waited
+ * for nothing; while the disk takes no changes it runs far ahead of the record. So it stays: the
+ * record alone would end a session, or call a member idle, that was in use a moment ago. */
+static void keep_slid(struct nx_session *session, struct nx_time now, struct nx_time expires,
+        const struct nx_agent *agents, size_t agent_count)
+{
+    int64_t ttl_ms = session->ttl_s * 1000;
+    struct nx_time latest = {now.mono_ms + ttl_ms, now.wall_ms + ttl_ms};
+
+    if (expires.mono_ms > latest.mono_ms)
+        expires = latest;
+    if (expires.mono_ms > session->expires.mono_ms)
+        session->expires = expires;
+    for (size_t i = 0; i < agent_count; i++) {
+        struct nx_agent *agent = agent_find(session, nx_bytes_of(agents[i].id, agents[i].id_len));
+
+        if (agent && agents[i].seen.mono_ms > agent->seen.mono_ms)
+            agent->seen = agents[i].seen;
+    }
+}
+
 /* Puts a session back to its durable record; the messages nobody was told of go. */
 static int restore(struct nx_sessions *s, struct nx_session *session, struct nx_time now,
         uint64_t durable, struct nx_bytes value)
 {
+    struct nx_time expires = session->expires;
+    struct nx_agent *agents = session->agents;
+    size_t agent_count = session->agent_count;
     size_t keep = session->message_count;
     int r;
 
     while (keep > 0 && session->messages[keep - 1]->waits_for > durable)
         keep--;
     messages_drop_from(s, session, keep);
+    session->agents = NULL;
     session_strip(s, session);
     r = decode(s, session, now, value);
+    if (r == 0)
+        keep_slid(session, now, expires, agents, agent_count);
+    if (agents)
+        nx_wipe(agents, agent_count * sizeof(*agents));
+    nx_mem_free(s->mem, agents);
     if (r < 0)
         return r;
     session->number = durable;
