@@ -182,13 +182,19 @@ static struct nx_bytes get_text(struct reader *reader, size_t length_bytes)
     return get(reader, (size_t)get_int(reader, length_bytes));
 }
 
-/* A stored wall moment as a monotonic one, never further off than `most` from now: a clock that was
- * set back meanwhile must not keep a session for ever. */
-static int64_t mono_of(struct nx_time now, int64_t wall_ms, int64_t most)
+/* A stored wall moment and `lag` behind it as a monotonic one, never further off than `most` from
+ * now: a clock that was set back meanwhile must not keep a session for ever. A damaged moment may
+ * lie anywhere. */
+static int64_t mono_of(struct nx_time now, int64_t wall_ms, int64_t lag, int64_t most)
 {
-    int64_t ahead = wall_ms - now.wall_ms;
+    int64_t ahead;
 
-    return now.mono_ms + (ahead > most ? most : ahead < -most ? -most : ahead);
+    if (__builtin_sub_overflow(wall_ms, now.wall_ms, &ahead))
+        ahead = wall_ms < 0 ? -most - lag : most;
+    if (ahead < -most - lag)
+        ahead = -most - lag;
+    ahead = ahead > most ? most : ahead + lag;
+    return now.mono_ms + (ahead > most ? most : ahead);
 }
 
 static int decode_agents(struct nx_sessions *s, struct nx_session *session, struct reader *reader,
@@ -213,7 +219,7 @@ static int decode_agents(struct nx_sessions *s, struct nx_session *session, stru
         agent->id_len = (uint8_t)id.len;
         memcpy(agent->key, key.ptr, NX_SESSION_KEY_LEN);
         agent->joined_wall_ms = joined;
-        agent->seen_mono_ms = mono_of(now, seen + lag_ms(session), session->ttl_s * 1000);
+        agent->seen_mono_ms = mono_of(now, seen, lag_ms(session), session->ttl_s * 1000);
         if (agent->seen_mono_ms > now.mono_ms)
             agent->seen_mono_ms = now.mono_ms;
         session->agent_count++;
@@ -240,7 +246,7 @@ static int decode_codes(struct nx_sessions *s, struct nx_session *session, struc
             return NX_E_NOMEM;
         code->claimed = claimed;
         code->expires_wall_ms = expires;
-        code->expires_mono_ms = mono_of(now, expires, NX_CODE_LIFETIME_MS);
+        code->expires_mono_ms = mono_of(now, expires, 0, NX_CODE_LIFETIME_MS);
     }
     return 0;
 }
@@ -268,7 +274,7 @@ static int decode(struct nx_sessions *s, struct nx_session *session, struct nx_t
     session->cursor_reserved = get_int(&reader, 8);
     if (reader.bad || session->ttl_s <= 0 || session->ttl_s > INT32_MAX)
         return NX_E_DAMAGED;
-    session->expires_mono_ms = mono_of(now, expires + lag_ms(session), session->ttl_s * 1000);
+    session->expires_mono_ms = mono_of(now, expires, lag_ms(session), session->ttl_s * 1000);
     session->stored_expires_mono_ms = session->expires_mono_ms - lag_ms(session);
     text = get_text(&reader, 1);
     session->creator = text.len > 0 ? nx_mem_strndup(s->mem, text.ptr, text.len) : NULL;
