@@ -243,7 +243,7 @@ static int decode_codes(struct nx_sessions *s, struct nx_session *session, struc
             return NX_E_DAMAGED;
         code = code_add(s, session, text);
         if (!code)
-            return NX_E_NOMEM;
+            return s->codes.count >= s->codes.count_max ? NX_E_LIMIT : NX_E_NOMEM;
         code->claimed = claimed;
         code->expires_wall_ms = expires;
         code->expires_mono_ms = mono_of(now, expires, 0, NX_CODE_LIFETIME_MS);
