@@ -81,7 +81,7 @@ static int split(struct nx_api *api, struct nx_bytes path, struct segments *ret_
         path = nx_bytes_from(path, part.len + 1);
     }
     for (size_t i = 0; i < segments.count; i++)
-        segments.at[i].ptr = api->text.ptr + starts[i];
+        segments.at[i].ptr = api->text.ptr ? api->text.ptr + starts[i] : NULL;
     *ret_segments = segments;
     return 0;
 }
