@@ -135,17 +135,19 @@ static void greetings(void **state)
 /* Very many short secrets: every replacement is longer than what it replaces. */
 static void growth(void **state)
 {
-    static char body[64 + 9 * 20000];
-    size_t len = 0;
+    struct nx_buf body;
     struct talk t;
 
     (void)state;
     begin(&t);
-    len = (size_t)(stpcpy(body, "{\"text\":\"TOKEN\",\"json\":[\"TOKEN\"") - body);
+    nx_buf_init(&body, nx_mem_libc(), 1 << 20);
+    NX_BUF_LIT(&body, "{\"text\":\"TOKEN\",\"json\":[\"TOKEN\"");
     for (int i = 0; i < 9000; i++)
-        len += (size_t)(stpcpy(body + len, ",\"TOKEN\"") - (body + len));
-    (void)stpcpy(body + len, "]}");
-    assert_int_equal(talk(&t, "POST /v1/session/%s/messages", TALK_AGENT("a"), body), 201);
+        NX_BUF_LIT(&body, ",\"TOKEN\"");
+    NX_BUF_LIT(&body, "]}");
+    assert_int_equal(
+            talk(&t, "POST /v1/session/%s/messages", TALK_AGENT("a"), nx_buf_str(&body)), 201);
+    nx_buf_done(&body);
     nowhere(&t, "TOKEN");
     assert_non_null(strstr(talk_body(&t), "\"text\":\"[REDACTED:token]\",\"json\":[\"[REDACTED"));
     talk_end(&t);
