@@ -28,6 +28,7 @@ struct nx_loop {
     uv_signal_t interrupt, terminate;
     struct nx_tcp *connections;
     bool listening;
+    bool accept_waits; /* a connection could not be taken for want of memory */
     char read_buffer[READ_BYTES];
 };
 
@@ -94,24 +95,21 @@ void nx_tcp_read_resume(struct nx_tcp *tcp)
         tcp->reading = true;
 }
 
-static void on_uv_connection(uv_stream_t *server, int status)
+/* Takes the connection that libuv holds out. */
+static void accept_one(struct nx_loop *loop)
 {
-    struct nx_loop *loop = server->data;
+    uv_stream_t *server = (uv_stream_t *)&loop->listener;
     struct nx_address peer = {0};
     int peer_len = sizeof(peer.storage);
-    struct nx_tcp *tcp;
+    struct nx_tcp *tcp = nx_mem_zalloc(loop->mem, 1, sizeof(*tcp));
 
-    if (status < 0)
-        return;
-    tcp = nx_mem_zalloc(loop->mem, 1, sizeof(*tcp));
-    /* Without memory the connection waits in the backlog; libuv asks again. */
-    if (!tcp)
-        return;
-    tcp->loop = loop;
-    if (uv_tcp_init(&loop->uv, &tcp->handle) < 0) {
+    /* libuv stops listening until this connection is accepted: a beat tries again. */
+    loop->accept_waits = !tcp || uv_tcp_init(&loop->uv, &tcp->handle) < 0;
+    if (loop->accept_waits) {
         nx_mem_free(loop->mem, tcp);
         return;
     }
+    tcp->loop = loop;
     tcp->next = loop->connections;
     if (tcp->next)
         tcp->next->previous = tcp;
@@ -127,6 +125,12 @@ static void on_uv_connection(uv_stream_t *server, int status)
         nx_tcp_close(tcp);
     else
         nx_tcp_read_resume(tcp);
+}
+
+static void on_uv_connection(uv_stream_t *server, int status)
+{
+    if (status == 0)
+        accept_one(server->data);
 }
 
 static void on_uv_written(uv_write_t *request, int status)
@@ -204,6 +208,8 @@ static void on_uv_beat(uv_timer_t *timer)
 {
     struct nx_loop *loop = timer->data;
 
+    if (loop->accept_waits && !uv_is_closing((uv_handle_t *)&loop->listener))
+        accept_one(loop);
     loop->handler.on_beat(loop->handler.ctx);
 }
 

@@ -51,17 +51,9 @@ static void respond(struct connection *c, struct nx_time now, unsigned status,
         next_request_id(c);
 }
 
-/* The address to count against: the peer's, or what a trusted proxy says of its client. The list
- * grows to the right, so the last address that is no trusted proxy is the nearest unproven one. */
-static struct nx_ip client_of(const struct connection *c, const struct nx_http1_request *request)
+/* Goes through one X-Forwarded-For list from its end. False when the client was found. */
+static bool follow(const struct nx_ip_blocks *trusted, struct nx_bytes list, struct nx_ip *client)
 {
-    const struct nx_ip_blocks *trusted = &c->loop->server->trusted;
-    struct nx_ip client = c->peer;
-    struct nx_bytes list;
-
-    if (trusted->count == 0 || !nx_ip_blocks_hold(trusted, &client))
-        return client;
-    list = nx_http1_header(request, NX_BYTES("x-forwarded-for"));
     while (list.len > 0) {
         size_t at = list.len;
         struct nx_ip ip;
@@ -69,11 +61,32 @@ static struct nx_ip client_of(const struct connection *c, const struct nx_http1_
         while (at > 0 && list.ptr[at - 1] != ',')
             at--;
         if (nx_ip_parse(nx_bytes_from(list, at), &ip) < 0)
-            break;
-        client = ip;
-        if (!nx_ip_blocks_hold(trusted, &client))
-            break;
+            return false;
+        *client = ip;
+        if (!nx_ip_blocks_hold(trusted, client))
+            return false;
         list.len = at > 0 ? at - 1 : 0;
+    }
+    return true;
+}
+
+/* The address to count against: the peer's, or what a trusted proxy says of its client. The list
+ * grows to the right, so the last address that is no trusted proxy is the nearest unproven one.
+ * Several fields are one list (RFC 9110 section 5.3): some proxies add a field of their own behind
+ * what the client made up. */
+static struct nx_ip client_of(const struct connection *c, const struct nx_http1_request *request)
+{
+    const struct nx_ip_blocks *trusted = &c->loop->server->trusted;
+    struct nx_ip client = c->peer;
+
+    if (trusted->count == 0 || !nx_ip_blocks_hold(trusted, &client))
+        return client;
+    for (size_t i = request->header_count; i > 0; i--) {
+        const struct nx_http1_header *header = &request->headers[i - 1];
+
+        if (nx_bytes_equal_nocase(header->name, NX_BYTES("x-forwarded-for")) &&
+                !follow(trusted, header->value, &client))
+            break;
     }
     return client;
 }
@@ -236,7 +249,10 @@ static void pump(struct connection *c, struct nx_time now)
         nx_buf_done(&c->unread);
     if (c->eof && c->unread.len == 0)
         nx_http1_server_eof(c->http);
-    if (nx_http1_server_finished(c->http) && !nx_tcp_sending(c->tcp)) {
+    /* Also while the socket still holds a part: a reader that stopped reading would keep it for
+     * ever. An answer that is to arrive counts as unsent, hence unfinished, until its last part
+     * has left. */
+    if (nx_http1_server_finished(c->http)) {
         nx_tcp_close(c->tcp);
         return;
     }
@@ -291,9 +307,13 @@ static void on_closed(void *conn)
     struct connection *c = conn;
     struct server_loop *loop = c->loop;
 
-    /* The parked answer stays in its list, for nobody. */
-    if (c->parked)
+    /* The parked answer stays in its list, for nobody; its bytes may be megabytes, and a slow disk
+     * would let those who come and go pile them up. */
+    if (c->parked) {
         c->parked->connection = NULL;
+        nx_buf_done(&c->parked->headers);
+        nx_buf_done(&c->parked->body);
+    }
     nx_heap_remove(&loop->deadlines, &c->timer);
     nx_http1_server_free(c->http);
     nx_buf_done(&c->unread);
@@ -434,6 +454,7 @@ static void on_beat(void *ctx)
             (void)!nx_heap_set(&loop->deadlines, first, now.mono_ms + 60000);
     }
     shards_beat(loop, now);
+    nx_api_trim(&loop->api);
     if (loop->stopping && now.mono_ms >= loop->stop_deadline_ms)
         nx_loop_stop(loop->loop);
 }

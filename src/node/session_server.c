@@ -28,7 +28,6 @@ static void configure(struct server *server)
             .agents_default_v2 = options->agents_default_v2,
             .agents_max = options->agents_max,
             .poll_bytes_max = (size_t)4 * 1024 * 1024,
-            .body_bytes_max = options->body_bytes_max,
     };
     server->http_limits = nx_http1_limits_default;
     server->http_limits.body_bytes_max = options->body_bytes_max;

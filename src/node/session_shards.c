@@ -45,6 +45,16 @@ static int read_session(void *ctx, struct nx_bytes key, struct nx_buf *value)
     return nx_store_get(server->store, NX_TABLE_SESSIONS, key, value);
 }
 
+/* Keeps the totals over all shards: what a step added or took. */
+static void account(struct server *server, const struct nx_sessions_totals *before,
+        const struct nx_sessions_totals *after)
+{
+    if (after->sessions != before->sessions)
+        atomic_fetch_add(&server->session_total, after->sessions - before->sessions);
+    if (after->message_bytes != before->message_bytes)
+        atomic_fetch_add(&server->message_bytes, after->message_bytes - before->message_bytes);
+}
+
 /* The world stands still, memory goes back to what the disk holds. */
 static uint64_t on_store_failed(void *ctx, int error)
 {
@@ -58,10 +68,14 @@ static uint64_t on_store_failed(void *ctx, int error)
         nx_lock_take(&server->shards[i].lock);
     for (unsigned i = 0; i < SHARDS; i++) {
         struct shard *shard = &server->shards[i];
+        struct nx_sessions_totals before = nx_sessions_totals(shard->sessions);
+        struct nx_sessions_totals after;
 
         if (shard->submitted > last)
             last = shard->submitted;
         nx_sessions_rollback(shard->sessions, now, durable, read_session, server);
+        after = nx_sessions_totals(shard->sessions);
+        account(server, &before, &after);
     }
     for (unsigned i = 0; i < SHARDS; i++)
         nx_lock_give(&server->shards[i].lock);
@@ -147,7 +161,7 @@ static int store_open(struct server *server, struct nx_session_server_fault *ret
                 options->data_dir, nx_error_text(r));
         return r;
     }
-    r = nx_store_start(server->store);
+    /* Before the storage thread may take something back. */
     load.totals = sum(server);
     for (unsigned i = 0; i < SHARDS; i++) {
         uint64_t sequence = nx_sessions_sequence(server->shards[i].sessions);
@@ -157,6 +171,7 @@ static int store_open(struct server *server, struct nx_session_server_fault *ret
     }
     atomic_store(&server->session_total, load.totals.sessions);
     atomic_store(&server->message_bytes, load.totals.message_bytes);
+    r = nx_store_start(server->store);
     if (r < 0)
         (void)snprintf(ret_fault->text, sizeof(ret_fault->text),
                 "%s: cannot start the storage thread (%s)", options->data_dir, nx_error_text(r));
@@ -217,16 +232,6 @@ void shards_close(struct server *server)
         nx_ratelimit_free(server->limiters[i].ratelimit);
         nx_lock_done(&server->limiters[i].lock);
     }
-}
-
-/* Keeps the totals over all shards: what a step added or took. */
-static void account(struct server *server, const struct nx_sessions_totals *before,
-        const struct nx_sessions_totals *after)
-{
-    if (after->sessions != before->sessions)
-        atomic_fetch_add(&server->session_total, after->sessions - before->sessions);
-    if (after->message_bytes != before->message_bytes)
-        atomic_fetch_add(&server->message_bytes, after->message_bytes - before->message_bytes);
 }
 
 /* Whether the call may be tried at all: room in memory, and a store that takes what it promises. */

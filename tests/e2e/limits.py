@@ -64,6 +64,20 @@ class Limits(unittest.TestCase):
         self.assertEqual(answer.status, 201, "expired sessions made no room")
         self.assertEqual(api.status(keep).status, 200)
 
+    def test_what_a_full_store_undid_is_not_counted(self):
+        _, api = self.start("--max-store", 2 << 20, "--max-sessions", 120)
+        refused, end = 0, time.monotonic() + 20
+        while refused < 40 and time.monotonic() < end:
+            refused += api.create(greeting="g" * 20000, ttl=1).status == 503
+            time.sleep(0.03 if refused else 0)
+        self.assertEqual(refused, 40)
+        while time.monotonic() < end and api.request("GET", "/v1/stats").json["activeSessions"]:
+            time.sleep(0.1)
+        made = 0
+        while made < 120 and time.monotonic() < end:
+            made += api.create(ttl=600).status == 201
+        self.assertEqual(made, 120, "sessions that never were take the place of others")
+
     def test_no_more_sessions_than_allowed(self):
         _, api = self.start("--max-sessions", 10)
         made, _ = self.until_refused(lambda n: api.create(ttl=2 if n % 2 else 60), 20)

@@ -370,9 +370,21 @@ class Limits(unittest.TestCase):
         self.assertEqual(ask("2001:db8::1"), 404)
         self.assertEqual([ask("10.9.9.%d, 10.0.0.3" % n) for n in range(7)], [404] * 5 + [429] * 2,
                          "what the client wrote before the proxy's own entry was believed")
+        self.assertEqual([self.ask_twice(api, "10.9.8.%d" % n, "10.0.0.5") for n in range(7)],
+                         [404] * 5 + [429] * 2, "the client's own field was believed")
         for hostile in ("", ",", "x", "a, b", "10.0.0.4:x", "," * 1000, "127.0.0.1", "[::1",
                         "9" * 3000):
             self.assertIn(ask(hostile), (404, 429))
+
+    @staticmethod
+    def ask_twice(api, made_up, added):
+        """A proxy that adds a field of its own behind what the client sent. Returns the status."""
+        with lib.connect(api.server) as sock:
+            sock.sendall(b"GET /v1/session/%s HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\n"
+                         b"X-Forwarded-For: %s\r\nConnection: close\r\n\r\n"
+                         % (UNKNOWN.encode(), made_up.encode(), added.encode()))
+            got, _ = lib.read_all(sock, 10)
+        return int(got.split(b" ", 2)[1])
 
     def test_a_proxy_that_is_not_the_trusted_one(self):
         _, api = self.run_server("--trusted-proxy", "10.1.2.3,192.168.0.0/16", rate_limit=5)

@@ -52,8 +52,10 @@ class Long(lib.Case):
         self.api.joined(sid, "a")
         for _ in range(20):
             self.expect(self.api.send(sid, "a", "x" * 50000), 201)
+        self.api.close()  # or its idle end, after 75 s, would be taken for the reader's
         with lib.connect(self.server) as sock:
             sock.settimeout(1)
+            time.sleep(1)
             poll = b"GET /v1/sessions/%s/messages HTTP/1.1\r\nHost: x\r\nX-Agent-Id: a\r\n\r\n" % sid.encode(
             )
             fds = self.server.fds()

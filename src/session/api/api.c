@@ -3,7 +3,8 @@
 
 #include "session/pages/pages.h"
 
-#define BODY_MAX ((size_t)256 * 1024 * 1024)
+#define BODY_MAX       ((size_t)256 * 1024 * 1024)
+#define KEEP_BYTES_MAX ((size_t)256 * 1024) /* of one buffer, from one request to the next */
 
 void nx_api_init(
         struct nx_api *api, const struct nx_mem *mem, const struct nx_api_settings *settings)
@@ -16,6 +17,21 @@ void nx_api_init(
     nx_buf_init(&api->origin, mem, 1024);
     nx_buf_init(&api->answer.headers, mem, 4096);
     nx_buf_init(&api->answer.body, mem, BODY_MAX);
+}
+
+static void trim(struct nx_buf *buf)
+{
+    if (buf->capacity > KEEP_BYTES_MAX)
+        nx_buf_done(buf);
+}
+
+void nx_api_trim(struct nx_api *api)
+{
+    trim(&api->text);
+    trim(&api->cleaned);
+    trim(&api->decoded);
+    trim(&api->redacted_text);
+    trim(&api->answer.body);
 }
 
 void nx_api_done(struct nx_api *api)
@@ -435,8 +451,9 @@ static int page(struct nx_api *api, struct nx_sessions *sessions, struct nx_time
         shown.code = call->code_written;
         if (shown.code.len > 64)
             shown.code.len = 64;
-        if (call->code_len > 0 && nx_sessions_code(sessions, now,
-                                          nx_bytes_of(call->code, call->code_len), &code) == 0) {
+        /* Asked even for what cannot be a code: the owner submits the changes of the last step,
+         * and without a step of this call these would be another's, again. */
+        if (nx_sessions_code(sessions, now, nx_bytes_of(call->code, call->code_len), &code) == 0) {
             shown.state = states[code.state];
             shown.code = code.code;
             nx_time_rfc3339(code.expires_wall_ms, expires);

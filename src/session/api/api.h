@@ -17,7 +17,6 @@ struct nx_api_settings {
     int64_t ttl_default_s, ttl_max_s;
     unsigned agents_default_v1, agents_default_v2, agents_max;
     size_t poll_bytes_max; /* messages in one answer */
-    size_t body_bytes_max; /* of a request; told to those whose body was too large */
 };
 
 enum nx_api_route {
@@ -92,6 +91,9 @@ struct nx_api {
 void nx_api_init(
         struct nx_api *api, const struct nx_mem *mem, const struct nx_api_settings *settings);
 void nx_api_done(struct nx_api *api);
+
+/* Gives back what single large requests left behind; between requests only. */
+void nx_api_trim(struct nx_api *api);
 
 /* Reads a request. `origin` is the fallback base URL. When ret_call->route is NX_API_NONE the
  * answer is ready in api->answer. What the call borrows lives until the next nx_api_read. Returns
