@@ -97,6 +97,7 @@ struct server {
     struct nx_hash_key address_key;
     struct nx_store *store;                        /* NULL: in memory only */
     _Atomic uint64_t durable;                      /* the last number known to be on disk */
+    _Atomic uint64_t sequence;                     /* of creates, over all shards */
     _Atomic uint64_t session_total, message_bytes; /* over all shards */
     struct server_loop *loops[LOOPS_MAX];
     unsigned loop_count;

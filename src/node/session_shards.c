@@ -163,6 +163,12 @@ static int store_open(struct server *server, struct nx_session_server_fault *ret
     }
     /* Before the storage thread may take something back. */
     load.totals = sum(server);
+    for (unsigned i = 0; i < SHARDS; i++) {
+        uint64_t sequence = nx_sessions_sequence(server->shards[i].sessions);
+
+        if (sequence > atomic_load(&server->sequence))
+            atomic_store(&server->sequence, sequence);
+    }
     atomic_store(&server->session_total, load.totals.sessions);
     atomic_store(&server->message_bytes, load.totals.message_bytes);
     r = nx_store_start(server->store);
@@ -270,6 +276,8 @@ int shards_run(struct server_loop *loop, struct nx_time now, struct nx_api_call 
         return nx_api_step(&loop->api, NULL, now, call);
     if (!has_room(server, call))
         return nx_api_unavailable(&loop->api);
+    if (call->place == NX_API_ANY_SHARD)
+        call->create.sequence = atomic_fetch_add(&server->sequence, 1) + 1;
     shard = &server->shards[shard_of(loop, call)];
     nx_lock_take(&shard->lock);
     before = nx_sessions_totals(shard->sessions);

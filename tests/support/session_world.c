@@ -228,8 +228,8 @@ const char *world_cursors(struct world *world)
     return cursors;
 }
 
-void world_picture(struct world *world, struct nx_buf *to, const char (*ids)[NX_SESSION_ID_LEN],
-        size_t id_count)
+void world_picture(
+        struct world *world, struct nx_buf *to, char (*ids)[NX_SESSION_ID_LEN], size_t id_count)
 {
     struct nx_sessions_totals totals = nx_sessions_totals(world->machine);
 

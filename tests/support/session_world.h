@@ -43,8 +43,8 @@ int64_t world_tick(struct world *world);
 void world_restart(struct world *world);
 /* All sessions and codes this test knows of, as text in a buffer of the caller: two machines with
  * equal pictures are alike for those outside. Takes no step that would change anything. */
-void world_picture(struct world *world, struct nx_buf *to, const char (*ids)[NX_SESSION_ID_LEN],
-        size_t id_count);
+void world_picture(
+        struct world *world, struct nx_buf *to, char (*ids)[NX_SESSION_ID_LEN], size_t id_count);
 
 /* The steps on world.session, as agent `who`, with a key or NULL. Each returns the machine's
  * result. */

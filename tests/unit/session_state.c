@@ -615,6 +615,25 @@ static void every_maximum_is_a_refusal(void **state)
     world_end(&w);
 }
 
+/* What a step gives back is written only when it succeeded. */
+static void a_refused_send_writes_nothing(void **state)
+{
+    static const struct nx_sent untouched = {.id = "as it was"};
+    struct nx_send send = {.agent = NX_BYTES("a"), .text = NX_BYTES("\"x\"")};
+    struct nx_sent sent = untouched;
+    START(w);
+
+    world_end(&w);
+    limits.session_bytes_max = 10;
+    world_begin(&w, &limits, 3);
+    assert_int_equal(world_create(&w, "a", NULL), 0);
+    assert_int_equal(nx_sessions_send(w.machine, w.now, nx_bytes_of(w.session, NX_SESSION_ID_LEN),
+                             &send, &sent),
+            NX_REFUSE_MESSAGES_FULL);
+    assert_memory_equal(sent.id, untouched.id, sizeof(sent.id));
+    world_end(&w);
+}
+
 /* A session too full for the reminder does without: the join is more important. */
 static void no_room_for_the_reminder(void **state)
 {
@@ -740,6 +759,7 @@ int main(void)
             cmocka_unit_test(codes_as_people_write_them),
             cmocka_unit_test(names),
             cmocka_unit_test(every_maximum_is_a_refusal),
+            cmocka_unit_test(a_refused_send_writes_nothing),
             cmocka_unit_test(no_room_for_the_reminder),
             cmocka_unit_test(limits_that_make_no_sense),
             cmocka_unit_test(fifty_members),

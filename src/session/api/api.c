@@ -568,11 +568,29 @@ static int dispatch(struct nx_api *api, struct nx_sessions *sessions, struct nx_
     return 0;
 }
 
+/* Room for the answer of every step that changes something: once it has, its answer must not fail
+ * for want of memory (a key told to nobody would shut its member out). */
+static int answer_room(struct nx_api *api, const struct nx_api_call *call)
+{
+    size_t bytes =
+            2048 + call->base_url.len + (size_t)api->settings->agents_max * (NX_AGENT_ID_MAX + 3);
+
+    for (size_t i = 0; i < call->redacted.count; i++)
+        bytes += strlen(call->redacted.types[i]) + 3;
+    nx_buf_clear(&api->answer.headers);
+    nx_buf_clear(&api->answer.body);
+    if (!nx_buf_reserve(&api->answer.headers, 512))
+        return nx_buf_error(&api->answer.headers);
+    return nx_buf_reserve(&api->answer.body, bytes) ? 0 : nx_buf_error(&api->answer.body);
+}
+
 int nx_api_step(struct nx_api *api, struct nx_sessions *sessions, struct nx_time now,
         struct nx_api_call *call)
 {
-    int r = dispatch(api, sessions, now, call);
+    int r = answer_room(api, call);
 
+    if (r == 0)
+        r = dispatch(api, sessions, now, call);
     if (r > 0)
         r = refused(api, call, r);
     if (r == 0)

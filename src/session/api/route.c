@@ -81,7 +81,7 @@ static int split(struct nx_api *api, struct nx_bytes path, struct segments *ret_
         path = nx_bytes_from(path, part.len + 1);
     }
     for (size_t i = 0; i < segments.count; i++)
-        segments.at[i].ptr = api->text.ptr + starts[i];
+        segments.at[i].ptr = api->text.ptr ? api->text.ptr + starts[i] : NULL;
     *ret_segments = segments;
     return 0;
 }
@@ -91,10 +91,8 @@ static bool fits(const struct shape *shape, const struct segments *segments)
     if (shape->count != segments->count)
         return false;
     for (size_t i = 0; i < shape->count; i++) {
-        bool operand = shape->segments[i][0] == '*';
-
-        if (operand ? segments->at[i].len == 0
-                    : !nx_bytes_equal(nx_bytes_str(shape->segments[i]), segments->at[i]))
+        if (shape->segments[i][0] != '*' &&
+                !nx_bytes_equal(nx_bytes_str(shape->segments[i]), segments->at[i]))
             return false;
     }
     return true;
@@ -192,6 +190,9 @@ int route_find(struct nx_api *api, const struct nx_http1_request *request, struc
         call->durable = shapes[i].durable;
         call->sends = call->route == NX_API_SEND;
         set_operands(call, &segments);
+        /* "/p/" leads nowhere; an empty session id is only one that does not exist. */
+        if (call->route == NX_API_CODE_LINK && call->code_written.len == 0)
+            return not_found(api);
         return 0;
     }
     return allowed ? not_allowed(api, allowed) : not_found(api);

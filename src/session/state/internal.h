@@ -71,7 +71,7 @@ struct nx_sessions {
     struct nx_map by_serial;
     struct nx_map codes;
     struct nx_heap timers;
-    uint64_t serial_next;
+    uint64_t sequence; /* the highest used: a serial is sequence × shards + shard */
     uint64_t agent_total, message_total;
     size_t message_bytes;
 

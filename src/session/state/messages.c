@@ -217,7 +217,8 @@ int nx_sessions_send(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
 {
     struct nx_session *session;
     struct nx_agent *agent;
-    struct stamp stamp = {.id = ret_sent->id, .created_wall_ms = now.wall_ms};
+    char message[NX_MESSAGE_ID_LEN];
+    struct stamp stamp = {.id = message, .created_wall_ms = now.wall_ms};
     bool reserved = false;
     int r;
 
@@ -236,10 +237,11 @@ int nx_sessions_send(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
         return r;
     stamp.cursor = session->cursor_next;
     stamp.expires_wall_ms = now.wall_ms + session->ttl_s * 1000;
-    message_id(s, now, ret_sent->id);
+    message_id(s, now, message);
     r = add(s, session, send, &stamp);
     if (r != 0)
         return r;
+    memcpy(ret_sent->id, message, NX_MESSAGE_ID_LEN);
     ret_sent->cursor = cursor_take(session, &reserved);
     ret_sent->expires_wall_ms = stamp.expires_wall_ms;
     agent->seen = now;
@@ -304,7 +306,9 @@ int nx_sessions_poll(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
         polled.last = message->cursor;
     }
     polled.more = at < session->message_count;
+    if (nx_buf_error(to) < 0)
+        return nx_buf_error(to);
     session_view(session, &polled.view);
     *ret_polled = polled;
-    return nx_buf_error(to);
+    return 0;
 }

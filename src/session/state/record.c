@@ -182,13 +182,19 @@ static struct nx_bytes get_text(struct reader *reader, size_t length_bytes)
     return get(reader, (size_t)get_int(reader, length_bytes));
 }
 
-/* A stored wall moment on both clocks, never further off than `most` from now: a clock that was set
- * back meanwhile must not keep a session for ever. */
-static struct nx_time moment_of(struct nx_time now, int64_t wall_ms, int64_t most)
+/* A stored wall moment, and `lag` behind it, on both clocks; never further off than `most` from now:
+ * a clock that was set back meanwhile must not keep a session for ever. A damaged moment may lie
+ * anywhere. */
+static struct nx_time moment_of(struct nx_time now, int64_t wall_ms, int64_t lag, int64_t most)
 {
-    int64_t ahead = wall_ms - now.wall_ms;
+    int64_t ahead;
 
-    ahead = ahead > most ? most : ahead < -most ? -most : ahead;
+    if (__builtin_sub_overflow(wall_ms, now.wall_ms, &ahead))
+        ahead = wall_ms < 0 ? -most - lag : most;
+    if (ahead < -most - lag)
+        ahead = -most - lag;
+    ahead = ahead > most ? most : ahead + lag;
+    ahead = ahead > most ? most : ahead;
     return (struct nx_time){now.mono_ms + ahead, now.wall_ms + ahead};
 }
 
@@ -214,7 +220,7 @@ static int decode_agents(struct nx_sessions *s, struct nx_session *session, stru
         agent->id_len = (uint8_t)id.len;
         memcpy(agent->key, key.ptr, NX_SESSION_KEY_LEN);
         agent->joined_wall_ms = joined;
-        agent->seen = moment_of(now, seen + lag_ms(session), session->ttl_s * 1000);
+        agent->seen = moment_of(now, seen, lag_ms(session), session->ttl_s * 1000);
         if (agent->seen.mono_ms > now.mono_ms)
             agent->seen = now;
         session->agent_count++;
@@ -238,10 +244,10 @@ static int decode_codes(struct nx_sessions *s, struct nx_session *session, struc
             return NX_E_DAMAGED;
         code = code_add(s, session, text);
         if (!code)
-            return NX_E_NOMEM;
+            return s->codes.count >= s->codes.count_max ? NX_E_LIMIT : NX_E_NOMEM;
         code->claimed = claimed;
         code->expires_wall_ms = expires;
-        code->expires_mono_ms = moment_of(now, expires, NX_CODE_LIFETIME_MS).mono_ms;
+        code->expires_mono_ms = moment_of(now, expires, 0, NX_CODE_LIFETIME_MS).mono_ms;
     }
     return 0;
 }
@@ -269,7 +275,7 @@ static int decode(struct nx_sessions *s, struct nx_session *session, struct nx_t
     session->cursor_reserved = get_int(&reader, 8);
     if (reader.bad || session->ttl_s <= 0 || session->ttl_s > INT32_MAX)
         return NX_E_DAMAGED;
-    session->expires = moment_of(now, expires + lag_ms(session), session->ttl_s * 1000);
+    session->expires = moment_of(now, expires, lag_ms(session), session->ttl_s * 1000);
     session->stored_expires_mono_ms = session->expires.mono_ms - lag_ms(session);
     text = get_text(&reader, 1);
     session->creator = text.len > 0 ? nx_mem_strndup(s->mem, text.ptr, text.len) : NULL;
@@ -305,8 +311,8 @@ static int load_session(
     if (!session)
         return NX_E_NOMEM;
     session->serial = serial;
-    if (serial >= s->serial_next)
-        s->serial_next = serial - serial % s->limits.shards + s->limits.shards + s->limits.shard;
+    if (serial / s->limits.shards > s->sequence)
+        s->sequence = serial / s->limits.shards;
     r = decode(s, session, now, value);
     if (r == 0 && session->expires.mono_ms <= now.mono_ms) {
         emit_removal(s, serial);

@@ -21,7 +21,6 @@ int nx_sessions_new(const struct nx_mem *mem, const struct nx_random *random,
     s->mem = mem;
     s->random = random;
     s->limits = *limits;
-    s->serial_next = limits->shard + limits->shards;
     nx_map_init(&s->by_id, mem, limits->sessions_max);
     nx_map_init(&s->by_serial, mem, limits->sessions_max);
     nx_map_init(&s->codes, mem, limits->sessions_max * limits->codes_max);
@@ -350,6 +349,7 @@ int nx_sessions_create(struct nx_sessions *s, struct nx_time now,
         const struct nx_session_create *create, struct nx_session_view *ret_view)
 {
     struct nx_session *session;
+    uint64_t sequence;
     int r;
 
     step_begin(s);
@@ -358,7 +358,9 @@ int nx_sessions_create(struct nx_sessions *s, struct nx_time now,
     session = session_alloc(s);
     if (!session)
         return NX_E_NOMEM;
-    session->serial = s->serial_next;
+    /* Never one that this shard had before, whatever the owner counts. */
+    sequence = create->sequence > s->sequence ? create->sequence : s->sequence + 1;
+    session->serial = sequence * s->limits.shards + s->limits.shard;
     r = session_build(s, now, create, session);
     if (r == 0)
         r = session_insert(s, session);
@@ -366,7 +368,7 @@ int nx_sessions_create(struct nx_sessions *s, struct nx_time now,
         session_free(s, session);
         return r;
     }
-    s->serial_next += s->limits.shards;
+    s->sequence = sequence;
     s->touched = session;
     s->new_from = 0;
     emit_record(s, session, true);
@@ -569,6 +571,11 @@ int64_t nx_sessions_tick(struct nx_sessions *s, struct nx_time now)
     }
     first = nx_heap_first(&s->timers);
     return first ? first->key : NX_TIME_NEVER;
+}
+
+uint64_t nx_sessions_sequence(const struct nx_sessions *s)
+{
+    return s->sequence;
 }
 
 struct nx_sessions_totals nx_sessions_totals(const struct nx_sessions *s)

@@ -104,6 +104,9 @@ struct nx_session_create {
     unsigned agents_max;      /* 0: the generation's default */
     struct nx_bytes creator;  /* empty: none; joins at once */
     struct nx_bytes greeting; /* JSON string, or empty */
+    /* The owner's count of creates over all shards, or 0. Records are stored in its order, so that
+     * those made together lie on the same pages and one commit writes few of them. */
+    uint64_t sequence;
 };
 NX_MUST_USE int nx_sessions_create(struct nx_sessions *sessions, struct nx_time now,
         const struct nx_session_create *create, struct nx_session_view *ret_view);
@@ -176,6 +179,9 @@ NX_MUST_USE int nx_sessions_code(struct nx_sessions *sessions, struct nx_time no
  * Returns when to call again (monotonic ms; now or earlier = at once, NX_TIME_NEVER = nothing to
  * wait for). Leaves changes like any step. */
 int64_t nx_sessions_tick(struct nx_sessions *sessions, struct nx_time now);
+
+/* The highest sequence in use, loaded ones included: the owner's count goes on from the largest. */
+uint64_t nx_sessions_sequence(const struct nx_sessions *sessions);
 
 struct nx_sessions_totals {
     uint64_t sessions, agents, messages, message_bytes;
