@@ -441,7 +441,6 @@ static void set_limits(struct service *s, unsigned options)
             .agents_default_v2 = 50,
             .agents_max = 50,
             .poll_bytes_max = options & OPTION_SMALL ? 400 : (size_t)1 << 20,
-            .body_bytes_max = (size_t)1 << 20,
     };
 }
 

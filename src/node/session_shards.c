@@ -20,7 +20,7 @@ static struct nx_sessions_limits shard_limits(
             .durable_messages = options->data_dir != NULL && options->durable_messages,
             /* Totals are kept by the server; a shard alone may hold them all. */
             .sessions_max = options->sessions_max,
-            .codes_max = 64,
+            .codes_max = 256,
             .message_bytes_max = options->memory_bytes_max,
             .session_bytes_max = options->session_bytes_max,
             .shard = index,
@@ -80,6 +80,11 @@ static uint64_t on_store_failed(void *ctx, int error)
     for (unsigned i = 0; i < SHARDS; i++)
         nx_lock_give(&server->shards[i].lock);
     return last;
+}
+
+static bool storing(const struct server *server)
+{
+    return !server->store || nx_store_ready(server->store) == 0;
 }
 
 /* Under the shard's lock: the step's changes go to the store, in the order of the steps. */
@@ -246,7 +251,7 @@ static bool has_room(const struct server *server, const struct nx_api_call *call
             atomic_load(&server->message_bytes) >= options->memory_bytes_max)
         return false;
     if (server->store && (call->durable || (call->sends && options->durable_messages)))
-        return nx_store_ready(server->store) == 0;
+        return storing(server);
     return true;
 }
 
@@ -280,6 +285,7 @@ int shards_run(struct server_loop *loop, struct nx_time now, struct nx_api_call 
         call->create.sequence = atomic_fetch_add(&server->sequence, 1) + 1;
     shard = &server->shards[shard_of(loop, call)];
     nx_lock_take(&shard->lock);
+    nx_sessions_storing(shard->sessions, storing(server));
     before = nx_sessions_totals(shard->sessions);
     r = nx_api_step(&loop->api, shard->sessions, now, call);
     submit(server, shard);
@@ -303,6 +309,7 @@ void shards_beat(struct server_loop *loop, struct nx_time now)
             struct nx_sessions_totals before, after;
 
             nx_lock_take(&shard->lock);
+            nx_sessions_storing(shard->sessions, storing(server));
             before = nx_sessions_totals(shard->sessions);
             next = nx_sessions_tick(shard->sessions, now);
             submit(server, shard);

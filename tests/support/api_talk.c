@@ -15,7 +15,6 @@ void talk_begin(struct talk *talk, const struct nx_sessions_limits *limits)
             .agents_default_v2 = 50,
             .agents_max = 50,
             .poll_bytes_max = (size_t)1 << 20,
-            .body_bytes_max = (size_t)1 << 20,
     };
     nx_buf_init(&talk->request, nx_mem_libc(), (size_t)1 << 22);
     nx_api_init(&talk->api, talk->world.mem, &talk->settings);
