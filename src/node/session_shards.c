@@ -4,7 +4,8 @@
 
 #include "node/session_internal.h"
 
-#define RATE_ENTRIES_MAX 65536 /* addresses remembered, over all limiters */
+#define RATE_ENTRIES_MAX   65536 /* addresses remembered, over all limiters */
+#define COMPLAINT_EVERY_MS 60000
 
 static struct nx_sessions_limits shard_limits(
         const struct nx_session_server_options *options, unsigned index)
@@ -45,6 +46,26 @@ static int read_session(void *ctx, struct nx_bytes key, struct nx_buf *value)
     return nx_store_get(server->store, NX_TABLE_SESSIONS, key, value);
 }
 
+/* One line a minute: a disk may be full for long, and tried every second. */
+static void complain(struct server *server, struct nx_time now, int error)
+{
+    if (server->complained && now.mono_ms - server->complained_ms < COMPLAINT_EVERY_MS)
+        return;
+    server->complained = true;
+    server->complained_ms = now.mono_ms;
+    (void)fprintf(stderr, "nexus: the data folder takes no changes: %s\n", nx_error_text(error));
+}
+
+/* Keeps the totals over all shards: what a step, or a way back, added or took. */
+static void account(struct server *server, const struct nx_sessions_totals *before,
+        const struct nx_sessions_totals *after)
+{
+    if (after->sessions != before->sessions)
+        atomic_fetch_add(&server->session_total, after->sessions - before->sessions);
+    if (after->message_bytes != before->message_bytes)
+        atomic_fetch_add(&server->message_bytes, after->message_bytes - before->message_bytes);
+}
+
 /* The world stands still, memory goes back to what the disk holds. */
 static uint64_t on_store_failed(void *ctx, int error)
 {
@@ -53,15 +74,19 @@ static uint64_t on_store_failed(void *ctx, int error)
     uint64_t durable = atomic_load(&server->durable);
     uint64_t last = 0;
 
-    (void)fprintf(stderr, "nexus: the data folder takes no changes: %s\n", nx_error_text(error));
+    complain(server, now, error);
     for (unsigned i = 0; i < SHARDS; i++)
         nx_lock_take(&server->shards[i].lock);
     for (unsigned i = 0; i < SHARDS; i++) {
         struct shard *shard = &server->shards[i];
+        struct nx_sessions_totals before = nx_sessions_totals(shard->sessions);
+        struct nx_sessions_totals after;
 
         if (shard->submitted > last)
             last = shard->submitted;
         nx_sessions_rollback(shard->sessions, now, durable, read_session, server);
+        after = nx_sessions_totals(shard->sessions);
+        account(server, &before, &after);
     }
     for (unsigned i = 0; i < SHARDS; i++)
         nx_lock_give(&server->shards[i].lock);
@@ -75,6 +100,8 @@ static void submit(struct server *server, struct shard *shard)
     const struct nx_change *changes = nx_sessions_changes(shard->sessions, &count);
 
     if (!server->store || count == 0)
+        return;
+    if (nx_store_ready(server->store) < 0 && nx_sessions_omit(shard->sessions))
         return;
     shard->submitted = nx_store_submit(server->store, changes, count);
     nx_sessions_stamp(shard->sessions, shard->submitted);
@@ -147,10 +174,10 @@ static int store_open(struct server *server, struct nx_session_server_fault *ret
                 options->data_dir, nx_error_text(r));
         return r;
     }
-    r = nx_store_start(server->store);
     load.totals = sum(server);
     atomic_store(&server->session_total, load.totals.sessions);
     atomic_store(&server->message_bytes, load.totals.message_bytes);
+    r = nx_store_start(server->store);
     if (r < 0)
         (void)snprintf(ret_fault->text, sizeof(ret_fault->text),
                 "%s: cannot start the storage thread (%s)", options->data_dir, nx_error_text(r));
@@ -211,16 +238,6 @@ void shards_close(struct server *server)
         nx_ratelimit_free(server->limiters[i].ratelimit);
         nx_lock_done(&server->limiters[i].lock);
     }
-}
-
-/* Keeps the totals over all shards: what a step added or took. */
-static void account(struct server *server, const struct nx_sessions_totals *before,
-        const struct nx_sessions_totals *after)
-{
-    if (after->sessions != before->sessions)
-        atomic_fetch_add(&server->session_total, after->sessions - before->sessions);
-    if (after->message_bytes != before->message_bytes)
-        atomic_fetch_add(&server->message_bytes, after->message_bytes - before->message_bytes);
 }
 
 /* Whether the call may be tried at all: room in memory, and a store that takes what it promises. */

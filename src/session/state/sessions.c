@@ -583,6 +583,15 @@ const struct nx_change *nx_sessions_changes(const struct nx_sessions *s, size_t 
     return s->changes;
 }
 
+bool nx_sessions_omit(struct nx_sessions *s)
+{
+    if (!s->touched || s->must_wait || s->change_count == 0)
+        return false;
+    s->touched->stored_expires_mono_ms = INT64_MIN / 2;
+    s->change_count = 0;
+    return true;
+}
+
 void nx_sessions_stamp(struct nx_sessions *s, uint64_t number)
 {
     struct nx_session *session = s->touched;

@@ -184,6 +184,9 @@ struct nx_sessions_totals nx_sessions_totals(const struct nx_sessions *sessions)
 
 /* The last step's changes, one unit; valid until the next step. */
 const struct nx_change *nx_sessions_changes(const struct nx_sessions *sessions, size_t *ret_count);
+/* True when the last step's changes only keep a stored expiry near the sliding one. They need not
+ * be submitted while the store takes nothing: the session's next use states it again. */
+bool nx_sessions_omit(struct nx_sessions *sessions);
 /* They were submitted under this number. */
 void nx_sessions_stamp(struct nx_sessions *sessions, uint64_t number);
 /* What the last step's answer waits for; 0: nothing. */
