@@ -4,7 +4,8 @@
 
 #include "node/session_internal.h"
 
-#define RATE_ENTRIES_MAX 65536 /* addresses remembered, over all limiters */
+#define RATE_ENTRIES_MAX   65536 /* addresses remembered, over all limiters */
+#define COMPLAINT_EVERY_MS 60000
 
 static struct nx_sessions_limits shard_limits(
         const struct nx_session_server_options *options, unsigned index)
@@ -45,7 +46,17 @@ static int read_session(void *ctx, struct nx_bytes key, struct nx_buf *value)
     return nx_store_get(server->store, NX_TABLE_SESSIONS, key, value);
 }
 
-/* Keeps the totals over all shards: what a step added or took. */
+/* One line a minute: a disk may be full for long, and tried every second. */
+static void complain(struct server *server, struct nx_time now, int error)
+{
+    if (server->complained && now.mono_ms - server->complained_ms < COMPLAINT_EVERY_MS)
+        return;
+    server->complained = true;
+    server->complained_ms = now.mono_ms;
+    (void)fprintf(stderr, "nexus: the data folder takes no changes: %s\n", nx_error_text(error));
+}
+
+/* Keeps the totals over all shards: what a step, or a way back, added or took. */
 static void account(struct server *server, const struct nx_sessions_totals *before,
         const struct nx_sessions_totals *after)
 {
@@ -63,7 +74,7 @@ static uint64_t on_store_failed(void *ctx, int error)
     uint64_t durable = atomic_load(&server->durable);
     uint64_t last = 0;
 
-    (void)fprintf(stderr, "nexus: the data folder takes no changes: %s\n", nx_error_text(error));
+    complain(server, now, error);
     for (unsigned i = 0; i < SHARDS; i++)
         nx_lock_take(&server->shards[i].lock);
     for (unsigned i = 0; i < SHARDS; i++) {
