@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -228,6 +230,18 @@ static int begin(struct nx_store *store, struct work *ret_work)
     return 0;
 }
 
+/* The folder, or the database in it, was removed or replaced under us: what we would write to it
+ * now nobody would ever read. A folder that was moved is still ours. */
+static bool gone(const struct nx_store *store)
+{
+    struct stat named, open;
+    mdb_filehandle_t fd;
+
+    return mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &open) < 0 ||
+           fstatat(store->dir_fd, STORE_FILE, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+           named.st_dev != open.st_dev || named.st_ino != open.st_ino;
+}
+
 /* Moves the view to what has just become durable. A view that cannot move is fatal: the commit
  * stands, but nothing after it could be undone in memory. */
 static void renew_view(struct work *work)
@@ -245,17 +259,32 @@ static void renew_view(struct work *work)
         atomic_store(&store->bytes_used, pages * store->page_bytes);
 }
 
+/* The database may not grow by what a probe writes: a limit on the size of files, which a file
+ * beside it need not meet. */
+static bool size_limited(const struct nx_store *store)
+{
+    struct rlimit limit;
+    struct stat st;
+    mdb_filehandle_t fd;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+           mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &st) == 0 &&
+           (rlim_t)st.st_size + PROBE_BYTES > limit.rlim_cur;
+}
+
 /* Writes, syncs and removes a file beside the database: LMDB may have free pages of its own and
  * would not notice that the disk is still full. */
 static int probe_disk(struct nx_store *store)
 {
     static const char block[4096];
     int error = 0;
-    int fd =
-            openat(store->dir_fd, STORE_FILE_PROBE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd;
 
+    if (size_limited(store))
+        return NX_E_FULL;
+    fd = openat(store->dir_fd, STORE_FILE_PROBE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        return NX_E_IO;
+        return nx_store_error_of(errno);
     for (size_t done = 0; error == 0 && done < PROBE_BYTES; done += sizeof(block)) {
         ssize_t n = write(fd, block, sizeof(block));
 
@@ -361,6 +390,8 @@ int nx_store_apply(struct nx_store *store, const char *ptr, size_t len)
 
     if (store->fatal)
         return NX_E_IO;
+    if (gone(store))
+        return NX_E_NOTFOUND;
     r = begin(store, &work);
     if (r != 0)
         return nx_store_error_of(r);
@@ -380,6 +411,8 @@ int nx_store_probe(struct nx_store *store)
 
     if (store->fatal)
         return NX_E_IO;
+    if (gone(store))
+        return NX_E_NOTFOUND;
     if (store->disk_full) {
         r = probe_disk(store);
         if (r < 0)

@@ -103,6 +103,8 @@ struct server {
     unsigned loop_count;
     char origin[NX_ADDRESS_TEXT + 8]; /* "http://127.0.0.1:3000" */
     int64_t started_ms;
+    int64_t complained_ms; /* of the store, when `complained`; storage thread only */
+    bool complained;
     _Atomic bool stopping;
 };
 

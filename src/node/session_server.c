@@ -159,6 +159,8 @@ int nx_session_server_run(
     configure(server);
     /* A peer that hangs up while we write is no reason to die. */
     (void)signal(SIGPIPE, SIG_IGN);
+    /* Nor is a file that may not grow: the store and the log get EFBIG. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     files = nx_loop_raise_file_limit();
     if (files < options->connections_max + FILES_SPARE)
         (void)fprintf(stderr,

@@ -4,7 +4,8 @@
 
 #include "node/session_internal.h"
 
-#define RATE_ENTRIES_MAX 65536 /* addresses remembered, over all limiters */
+#define RATE_ENTRIES_MAX   65536 /* addresses remembered, over all limiters */
+#define COMPLAINT_EVERY_MS 60000
 
 static struct nx_sessions_limits shard_limits(
         const struct nx_session_server_options *options, unsigned index)
@@ -20,7 +21,7 @@ static struct nx_sessions_limits shard_limits(
             .durable_messages = options->data_dir != NULL && options->durable_messages,
             /* Totals are kept by the server; a shard alone may hold them all. */
             .sessions_max = options->sessions_max,
-            .codes_max = 64,
+            .codes_max = 256,
             .message_bytes_max = options->memory_bytes_max,
             .session_bytes_max = options->session_bytes_max,
             .shard = index,
@@ -45,7 +46,17 @@ static int read_session(void *ctx, struct nx_bytes key, struct nx_buf *value)
     return nx_store_get(server->store, NX_TABLE_SESSIONS, key, value);
 }
 
-/* Keeps the totals over all shards: what a step added or took. */
+/* One line a minute: a disk may be full for long, and tried every second. */
+static void complain(struct server *server, struct nx_time now, int error)
+{
+    if (server->complained && now.mono_ms - server->complained_ms < COMPLAINT_EVERY_MS)
+        return;
+    server->complained = true;
+    server->complained_ms = now.mono_ms;
+    (void)fprintf(stderr, "nexus: the data folder takes no changes: %s\n", nx_error_text(error));
+}
+
+/* Keeps the totals over all shards: what a step, or a way back, added or took. */
 static void account(struct server *server, const struct nx_sessions_totals *before,
         const struct nx_sessions_totals *after)
 {
@@ -63,7 +74,7 @@ static uint64_t on_store_failed(void *ctx, int error)
     uint64_t durable = atomic_load(&server->durable);
     uint64_t last = 0;
 
-    (void)fprintf(stderr, "nexus: the data folder takes no changes: %s\n", nx_error_text(error));
+    complain(server, now, error);
     for (unsigned i = 0; i < SHARDS; i++)
         nx_lock_take(&server->shards[i].lock);
     for (unsigned i = 0; i < SHARDS; i++) {
@@ -80,6 +91,11 @@ static uint64_t on_store_failed(void *ctx, int error)
     for (unsigned i = 0; i < SHARDS; i++)
         nx_lock_give(&server->shards[i].lock);
     return last;
+}
+
+static bool storing(const struct server *server)
+{
+    return !server->store || nx_store_ready(server->store) == 0;
 }
 
 /* Under the shard's lock: the step's changes go to the store, in the order of the steps. */
@@ -246,7 +262,7 @@ static bool has_room(const struct server *server, const struct nx_api_call *call
             atomic_load(&server->message_bytes) >= options->memory_bytes_max)
         return false;
     if (server->store && (call->durable || (call->sends && options->durable_messages)))
-        return nx_store_ready(server->store) == 0;
+        return storing(server);
     return true;
 }
 
@@ -280,6 +296,7 @@ int shards_run(struct server_loop *loop, struct nx_time now, struct nx_api_call 
         call->create.sequence = atomic_fetch_add(&server->sequence, 1) + 1;
     shard = &server->shards[shard_of(loop, call)];
     nx_lock_take(&shard->lock);
+    nx_sessions_storing(shard->sessions, storing(server));
     before = nx_sessions_totals(shard->sessions);
     r = nx_api_step(&loop->api, shard->sessions, now, call);
     submit(server, shard);
@@ -303,6 +320,7 @@ void shards_beat(struct server_loop *loop, struct nx_time now)
             struct nx_sessions_totals before, after;
 
             nx_lock_take(&shard->lock);
+            nx_sessions_storing(shard->sessions, storing(server));
             before = nx_sessions_totals(shard->sessions);
             next = nx_sessions_tick(shard->sessions, now);
             submit(server, shard);

@@ -83,6 +83,7 @@ struct nx_sessions {
     struct nx_session *touched;
     size_t new_from; /* messages of the touched session from here on are this step's */
     bool must_wait;  /* the answer promises these changes */
+    bool storing;    /* the owner's store takes changes now */
 };
 
 /* sessions.c */
@@ -122,7 +123,7 @@ void codes_drop(struct nx_sessions *s, struct nx_session *session);
 /* Makes room for the session's record with one agent and one code more, so that emitting it cannot
  * fail after the session has changed. Returns 0 or NX_E_NOMEM. */
 int record_room(struct nx_sessions *s, const struct nx_session *session);
-void emit_record(struct nx_sessions *s, struct nx_session *session, bool wait);
+void emit_record(struct nx_sessions *s, struct nx_session *session);
 /* The same for the sliding expiry alone, when the stored one lags too far. */
 void emit_touch(struct nx_sessions *s, struct nx_session *session);
 void emit_message(struct nx_sessions *s, struct nx_session *session, const struct message *message);

@@ -247,7 +247,7 @@ int nx_sessions_send(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
     agent->seen = now;
     session_touch(session, now);
     if (reserved)
-        emit_record(s, session, true);
+        emit_record(s, session);
     else
         emit_touch(s, session);
     if (s->limits.durable_messages)

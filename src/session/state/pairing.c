@@ -149,7 +149,7 @@ int nx_sessions_pair(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
         return NX_E_NOMEM;
     code->expires_mono_ms = now.mono_ms + NX_CODE_LIFETIME_MS;
     code->expires_wall_ms = now.wall_ms + NX_CODE_LIFETIME_MS;
-    emit_record(s, session, true);
+    emit_record(s, session);
     view(code, now, ret_code);
     return 0;
 }
@@ -186,12 +186,9 @@ int nx_sessions_claim(struct nx_sessions *s, struct nx_time now, struct nx_bytes
         code->claimed = false;
         return r;
     }
-    /* A reconnect by key emits no waiting record of its own. */
-    if (!s->must_wait) {
-        s->change_count = 0;
-        nx_buf_clear(&s->record);
-        emit_record(s, code->session, true);
-    }
+    /* A reconnect by key may have had nothing to store. */
+    if (!s->must_wait)
+        emit_record(s, code->session);
     return 0;
 }
 

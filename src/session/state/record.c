@@ -100,7 +100,7 @@ static struct nx_change *change_new(struct nx_sessions *s, size_t key_len, unsig
     return &s->changes[n];
 }
 
-void emit_record(struct nx_sessions *s, struct nx_session *session, bool wait)
+void emit_record(struct nx_sessions *s, struct nx_session *session)
 {
     struct nx_change *change;
 
@@ -112,13 +112,13 @@ void emit_record(struct nx_sessions *s, struct nx_session *session, bool wait)
     change = change_new(s, SERIAL_LEN, NX_TABLE_SESSIONS);
     change->op = NX_CHANGE_PUT;
     change->value = nx_buf_bytes(&s->record);
-    s->must_wait = s->must_wait || wait;
+    s->must_wait = true;
 }
 
 void emit_touch(struct nx_sessions *s, struct nx_session *session)
 {
-    if (session->expires.mono_ms - session->stored_expires_mono_ms >= lag_ms(session))
-        emit_record(s, session, false);
+    if (s->storing && session->expires.mono_ms - session->stored_expires_mono_ms >= lag_ms(session))
+        emit_record(s, session);
 }
 
 void emit_message(struct nx_sessions *s, struct nx_session *session, const struct message *message)

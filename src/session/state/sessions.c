@@ -20,6 +20,7 @@ int nx_sessions_new(const struct nx_mem *mem, const struct nx_random *random,
         return NX_E_NOMEM;
     s->mem = mem;
     s->random = random;
+    s->storing = true;
     s->limits = *limits;
     nx_map_init(&s->by_id, mem, limits->sessions_max);
     nx_map_init(&s->by_serial, mem, limits->sessions_max);
@@ -371,7 +372,7 @@ int nx_sessions_create(struct nx_sessions *s, struct nx_time now,
     s->sequence = sequence;
     s->touched = session;
     s->new_from = 0;
-    emit_record(s, session, true);
+    emit_record(s, session);
     session_view(session, ret_view);
     return 0;
 }
@@ -435,7 +436,7 @@ int session_join(struct nx_sessions *s, struct nx_time now, struct nx_session *s
     /* An idle limit may now be nearer than the timer; the node is in the heap, so this holds. */
     r = session_schedule(s, session);
     assert(r == 0);
-    emit_record(s, session, true);
+    emit_record(s, session);
     session_view(session, &ret_joined->view);
     ret_joined->key = nx_bytes_of(agent->key, NX_SESSION_KEY_LEN);
     return 0;
@@ -473,7 +474,7 @@ int nx_sessions_renew(struct nx_sessions *s, struct nx_time now, struct nx_bytes
     session_touch(session, now);
     r = session_schedule(s, session);
     assert(r == 0);
-    emit_record(s, session, true);
+    emit_record(s, session);
     session_view(session, ret_view);
     return 0;
 }
@@ -510,15 +511,15 @@ int nx_sessions_leave(struct nx_sessions *s, struct nx_time now, struct nx_bytes
     if (r < 0)
         return r;
     agent_remove(s, session, agent);
-    emit_record(s, session, true);
+    emit_record(s, session);
     return 0;
 }
 
 /* When memory was short, the owner must not spin until it is not. */
 #define RETRY_MS 1000
 
-/* Removes the members that fell idle, never the creator. Returns false when memory is short: a
- * later tick tries again. */
+/* Removes the members that fell idle, never the creator. Returns false when memory is short or the
+ * store takes no changes: a later tick tries again. */
 static bool remove_idle(struct nx_sessions *s, struct nx_session *session, struct nx_time now)
 {
     int64_t before = now.mono_ms - s->limits.inactivity_s * 1000;
@@ -526,7 +527,7 @@ static bool remove_idle(struct nx_sessions *s, struct nx_session *session, struc
     size_t removed = 0;
     size_t i = 0;
 
-    if (record_room(s, session) < 0)
+    if (!s->storing || record_room(s, session) < 0)
         return false;
     while (i < session->agent_count) {
         struct nx_agent *agent = &session->agents[i];
@@ -539,8 +540,12 @@ static bool remove_idle(struct nx_sessions *s, struct nx_session *session, struc
         agent_remove(s, session, agent);
         removed++;
     }
-    if (removed > 0)
-        emit_record(s, session, false);
+    if (removed == 0)
+        return true;
+    /* What is said of the session from now on waits for this, and a failed commit undoes it. */
+    s->touched = session;
+    s->new_from = session->message_count;
+    emit_record(s, session);
     return true;
 }
 
@@ -571,6 +576,11 @@ int64_t nx_sessions_tick(struct nx_sessions *s, struct nx_time now)
     }
     first = nx_heap_first(&s->timers);
     return first ? first->key : NX_TIME_NEVER;
+}
+
+void nx_sessions_storing(struct nx_sessions *s, bool storing)
+{
+    s->storing = storing;
 }
 
 uint64_t nx_sessions_sequence(const struct nx_sessions *s)

@@ -192,6 +192,9 @@ struct nx_sessions_totals nx_sessions_totals(const struct nx_sessions *sessions)
 const struct nx_change *nx_sessions_changes(const struct nx_sessions *sessions, size_t *ret_count);
 /* They were submitted under this number. */
 void nx_sessions_stamp(struct nx_sessions *sessions, uint64_t number);
+/* Tells whether the store takes changes now (as it does at the beginning). While it does not, steps
+ * that promise nothing durable go on without: no sliding expiry is stored, no idle agent removed. */
+void nx_sessions_storing(struct nx_sessions *sessions, bool storing);
 /* What the last step's answer waits for; 0: nothing. */
 uint64_t nx_sessions_waits_for(const struct nx_sessions *sessions);
 
