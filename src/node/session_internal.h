@@ -57,6 +57,7 @@ struct connection {
     struct nx_ip peer;
     struct parked *parked;
     struct nx_buf unread; /* bytes that came behind the request in hand */
+    size_t output_bytes;  /* of it in the loop's sum */
     size_t sending;       /* bytes of output the socket has not yet taken */
     char request_id[16];
     bool eof; /* the peer sends no more; told to http when unread is used up */
@@ -71,6 +72,7 @@ struct server_loop {
     struct nx_api api;
     struct nx_heap deadlines;
     size_t connections;
+    size_t output_bytes; /* of answers that the sockets have not taken, all connections */
     struct parked *parked_first, **parked_last;
     uint64_t settled; /* the last report heard */
     struct nx_entropy entropy;

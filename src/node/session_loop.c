@@ -5,10 +5,12 @@
 
 #include "node/session_internal.h"
 
-#define BEAT_MS          500
-#define SEND_BYTES       ((size_t)256 * 1024) /* handed to the socket at a time */
-#define UNREAD_BYTES_MAX ((size_t)256 * 1024) /* held of what came behind a request in hand */
-#define STOP_MS          5000                 /* for answers under way when the server ends */
+#define BEAT_MS           500
+#define SEND_BYTES        ((size_t)256 * 1024) /* handed to the socket at a time */
+#define UNREAD_BYTES_MAX  ((size_t)256 * 1024) /* held of what came behind a request in hand */
+#define OUTPUT_BYTES_CALM ((size_t)64 * 1024 * 1024) /* unsent answers of a loop beyond which … */
+#define PAGE_BYTES_SHORT  ((size_t)64 * 1024)        /* … polls get short pages */
+#define STOP_MS           5000 /* for answers under way when the server ends */
 
 static void pump(struct connection *c, struct nx_time now);
 
@@ -68,6 +70,13 @@ static bool follow(const struct nx_ip_blocks *trusted, struct nx_bytes list, str
         list.len = at > 0 ? at - 1 : 0;
     }
     return true;
+}
+
+/* Readers who do not read hold their answers in memory: the more is held, the shorter the pages. */
+static void account_output(struct connection *c, size_t bytes)
+{
+    c->loop->output_bytes += bytes - c->output_bytes;
+    c->output_bytes = bytes;
 }
 
 /* The address to count against: the peer's, or what a trusted proxy says of its client. The list
@@ -162,6 +171,8 @@ static void handle(struct connection *c, struct nx_time now)
     int r;
 
     r = nx_api_read(&loop->api, request, nx_bytes_str(loop->server->origin), &call);
+    if (loop->output_bytes > OUTPUT_BYTES_CALM)
+        call.page_bytes_max = PAGE_BYTES_SHORT;
     wait_s = r == 0 ? limited(c, now, request, &call) : 0;
     if (wait_s > 0)
         r = nx_api_limited(&loop->api, wait_s);
@@ -245,6 +256,7 @@ static void pump(struct connection *c, struct nx_time now)
             break;
         nx_buf_drop(&c->unread, taken);
     }
+    account_output(c, nx_http1_server_output_held(c->http));
     if (c->unread.len == 0 && c->unread.capacity > 0)
         nx_buf_done(&c->unread);
     if (c->eof && c->unread.len == 0)
@@ -307,6 +319,7 @@ static void on_closed(void *conn)
     struct connection *c = conn;
     struct server_loop *loop = c->loop;
 
+    account_output(c, 0);
     /* The parked answer stays in its list, for nobody; its bytes may be megabytes, and a slow disk
      * would let those who come and go pile them up. */
     if (c->parked) {

@@ -106,6 +106,8 @@ NX_MUST_USE int nx_http1_server_respond(struct nx_http1_server *server, int64_t 
 
 /* Bytes to send now (100 Continue included); empty when none. */
 struct nx_bytes nx_http1_server_output(const struct nx_http1_server *server);
+/* The memory that output takes, in bytes: what was sent of an answer is held until all of it was. */
+size_t nx_http1_server_output_held(const struct nx_http1_server *server);
 /* The first n of them were sent. */
 void nx_http1_server_written(struct nx_http1_server *server, int64_t now_ms, size_t n);
 

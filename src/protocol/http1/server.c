@@ -528,6 +528,11 @@ struct nx_bytes nx_http1_server_output(const struct nx_http1_server *server)
     return nx_bytes_of(server->out.ptr + server->out_at, unsent(server));
 }
 
+size_t nx_http1_server_output_held(const struct nx_http1_server *server)
+{
+    return server->out.capacity;
+}
+
 void nx_http1_server_written(struct nx_http1_server *server, int64_t now_ms, size_t n)
 {
     if (n == 0)

@@ -49,9 +49,9 @@ int refuse(struct nx_api *api, unsigned status, const char *code, const char *me
     return r < 0 ? r : 1;
 }
 
-static int with_retry_after(struct nx_api *api, int r, int64_t seconds)
+int with_retry_after(struct nx_api *api, int r, int64_t seconds)
 {
-    if (r < 0)
+    if (r < 0 || seconds == 0)
         return r;
     NX_BUF_LIT(&api->answer.headers, "Retry-After: ");
     nx_buf_append_i64(&api->answer.headers, seconds);
@@ -74,5 +74,5 @@ int nx_api_unavailable(struct nx_api *api)
             "later.",
             NULL, NULL);
 
-    return with_retry_after(api, r, 5);
+    return with_retry_after(api, r, RETRY_AFTER_S);
 }

@@ -139,7 +139,10 @@ static int refused(struct nx_api *api, const struct nx_api_call *call, int refus
     /* Leaving proves who one is; that is 401's matter (the wire's table). */
     if (refusal == NX_REFUSE_WRONG_KEY && call->route == NX_API_LEAVE)
         status = 401;
-    return nx_api_error(api, status, refusals[refusal].code, refusals[refusal].message, NULL, NULL);
+    return with_retry_after(api,
+            nx_api_error(
+                    api, status, refusals[refusal].code, refusals[refusal].message, NULL, NULL),
+            status == 503 ? RETRY_AFTER_S : 0);
 }
 
 static void put_string(struct nx_buf *body, const char *name, struct nx_bytes value)
@@ -287,7 +290,8 @@ static int poll(struct nx_api *api, struct nx_sessions *sessions, struct nx_time
     struct nx_poll query = {
             .agent = call->agent,
             .all = call->after.len == 0,
-            .bytes_max = api->settings->poll_bytes_max,
+            .bytes_max =
+                    call->page_bytes_max > 0 ? call->page_bytes_max : api->settings->poll_bytes_max,
     };
     int r;
 

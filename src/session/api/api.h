@@ -75,6 +75,7 @@ struct nx_api_call {
     struct nx_redact_report redacted;
     struct nx_sessions_totals totals; /* NX_API_ALL_SHARDS: filled in by the owner */
     int64_t uptime_s;                 /* filled in by the owner */
+    size_t page_bytes_max;            /* of a poll, set by an owner short of room; 0: settings */
 };
 
 /* One a loop: scratch that calls and answers borrow. */

@@ -24,4 +24,8 @@ int refuse(struct nx_api *api, unsigned status, const char *code, const char *me
 void answer_begin(struct nx_api *api, unsigned status);
 int answer_end(struct nx_api *api);
 
+#define RETRY_AFTER_S 5 /* what a 503 tells the client to wait */
+/* Adds the header to an answer that r says was made; none for 0 seconds. Returns 0 or < 0. */
+int with_retry_after(struct nx_api *api, int r, int64_t seconds);
+
 #endif
