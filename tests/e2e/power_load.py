@@ -71,9 +71,6 @@ class Load:
         for worker in self.workers:
             worker.thread.start()
 
-    def acknowledged(self):
-        return self.answers + sum(worker.answers for worker in self.workers)
-
     def join(self, timeout_s=60):
         for worker in self.workers:
             worker.thread.join(timeout_s)

@@ -20,7 +20,7 @@ static void put_safe(const char *text)
     fputc('\n', stderr);
 }
 
-static void put_format(const char *format, va_list args)
+static NX_PRINTF(1, 0) void put_format(const char *format, va_list args)
 {
     char text[4096];
 

@@ -292,6 +292,8 @@ int nx_sessions_poll(struct nx_sessions *s, struct nx_time now, struct nx_bytes 
     session_touch(session, now);
     if (record_room(s, session) == 0)
         emit_touch(s, session);
+    /* A poll tells no expiry: its answer need not wait for one, nor fail with a full disk. */
+    s->must_wait = false;
     for (at = poll->all ? 0 : first_after(session, poll->after); at < session->message_count;
             at++) {
         const struct message *message = session->messages[at];
